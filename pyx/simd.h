@@ -1,0 +1,58 @@
+/* simd.h: the precision and the vectors that a kernel source is compiled with, and nothing else.
+ *
+ * setup.py defines one PRECISION_ macro for each build of a source; the compiler's own macros say
+ * which instruction set it may use. A kernel sees `real` (the type it computes in), `vec` (LANES of
+ * them), vload and vstore (any alignment), partial ones that touch n lanes only, and vset (one value
+ * in every lane). + - * on vec are the language's own (GCC's and Clang's vector types).
+ * Integers wrap (they are unsigned here), as PyTorch's do.
+ */
+#ifndef UPSAMPLING_SIMD_H
+#define UPSAMPLING_SIMD_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+
+#if defined(PRECISION_F64)
+typedef double real;
+#define REAL_BYTES 8
+#elif defined(PRECISION_I64)
+typedef uint64_t real;
+#define REAL_BYTES 8
+#else
+typedef float real;
+#define REAL_BYTES 4
+#endif
+
+#define LANES (VECTOR_BYTES / REAL_BYTES)
+
+typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef real unaligned_vec __attribute__((vector_size(VECTOR_BYTES), aligned(REAL_BYTES), may_alias));
+
+static inline vec vload(const real *p) { return *(const unaligned_vec *)p; }
+static inline void vstore(real *p, vec v) { *(unaligned_vec *)p = v; }
+static inline vec vset(real x) { return (vec){0} + x; }
+
+static inline vec vload_n(const real *p, ptrdiff_t n) {
+    vec v = {0};
+    memcpy(&v, p, (size_t)n * sizeof(real));
+    return v;
+}
+static inline void vstore_n(real *p, vec v, ptrdiff_t n) { memcpy(p, &v, (size_t)n * sizeof(real)); }
+
+/* Scratch memory, aligned to a cache line; NULL where there is none. Freed by free(). */
+static inline void *scratch(size_t bytes) {
+    return bytes > PTRDIFF_MAX - 64 ? NULL : aligned_alloc(64, (bytes + 63) / 64 * 64 + 64);
+}
+
+#endif

@@ -1,0 +1,42 @@
+"""The compiled kernels: the instruction set is chosen here, once, at import.
+
+Each kernel source is built for several instruction sets and precisions, as modules named
+kernel_precision_isa. `load` gives the module of the chosen instruction set.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+from . import cpu
+
+NAMES = ("baseline", "avx2", "avx512")
+
+
+def available() -> tuple[str, ...]:
+    """The instruction sets that this build has and this processor can run, the best one last."""
+    return tuple(isa for isa in cpu.supported() if find_spec(f"{__name__}.move_bytes_{isa}"))
+
+
+def _choose() -> str:
+    forced = os.environ.get("UPSAMPLING_ISA")
+    if not forced:
+        return available()[-1]
+    if forced not in NAMES:
+        raise ImportError(f"UPSAMPLING_ISA must be one of {', '.join(NAMES)}, got {forced!r}")
+    if forced not in available():
+        raise ImportError(f"UPSAMPLING_ISA is {forced!r}, but this machine and build have {', '.join(available())}")
+    return forced
+
+
+ISA = _choose()
+
+
+@cache
+def load(kernel: str, precision: str) -> ModuleType:
+    """The module of a kernel in a precision, for the chosen instruction set."""
+    return import_module(f"{__name__}.{kernel}_{precision}_{ISA}")

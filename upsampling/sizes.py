@@ -1,0 +1,3 @@
+"""Output-size formulas: the shape that each operator gives, from sizes and parameters alone."""
+
+from __future__ import annotations
