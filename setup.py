@@ -29,6 +29,7 @@ KERNELS = {
     "fixed": ("i32",),
     "pool": ("f32", "f64", "i64"),
     "move": ("bytes",),
+    "gather": ("bytes",),
 }
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
