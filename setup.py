@@ -7,6 +7,7 @@ Switches, read from the environment:
 
 UPSAMPLING_OPENMP=0       build without OpenMP (one thread)
 UPSAMPLING_BOUNDSCHECK=1  check every memoryview index (slow; for tests)
+UPSAMPLING_WERROR=1       make warnings of Cython and of the C compiler errors
 UPSAMPLING_BUILD_ISAS     a comma-separated part of the instruction sets below (for quick test builds)
 UPSAMPLING_BUILD_JOBS     how many compilers run at once (default: the number of processors)
 """
@@ -18,6 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import Cython.Compiler.Options
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -39,6 +41,8 @@ ISAS = {"baseline": [], "avx2": AVX2, "avx512": AVX512} if X86 else {"baseline":
 # Contraction is on because a fused multiply-add is the more exact of the two.
 CFLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-g0"]
 OPENMP = ["-fopenmp"]
+# What Cython's own boilerplate would be warned of.
+GENERATED = ["-Wno-unused-parameter", "-Wno-unused-function", "-Wno-missing-field-initializers", "-Wno-cast-function-type"]
 SHARED = "upsampling._kernels._shared"
 DIRECTIVES = {
     "language_level": 3,
@@ -51,6 +55,9 @@ DIRECTIVES = {
 
 if os.environ.get("UPSAMPLING_BOUNDSCHECK") == "1":
     DIRECTIVES |= {"boundscheck": True, "initializedcheck": True}
+if os.environ.get("UPSAMPLING_WERROR") == "1":
+    Cython.Compiler.Options.warning_errors = True
+    CFLAGS += ["-Wall", "-Wextra", "-Werror", *GENERATED]
 if chosen := os.environ.get("UPSAMPLING_BUILD_ISAS"):
     ISAS = {name: ISAS[name] for name in chosen.split(",")}
 
