@@ -66,6 +66,7 @@ def extensions(folder):
     """Write the one-line variants into `folder` and return their Extensions."""
     folder.mkdir(parents=True, exist_ok=True)
     found = []
+    headers = [str(path) for path in sorted(Path("pyx").iterdir()) if path.suffix in (".h", ".pxd")]
     variants = [
         (f"{kernel}_{precision}_{isa}", kernel, [(f"PRECISION_{precision.upper()}", None)], flags)
         for kernel, precisions in KERNELS.items()
@@ -77,7 +78,6 @@ def extensions(folder):
         text = f'include "{kernel}.pyx"\n'
         if not stub.exists() or stub.read_text() != text:
             stub.write_text(text)
-        headers = [str(path) for path in sorted(Path("pyx").glob("*.[hp][x]*")) if path.suffix in (".h", ".pxd")]
         found.append(
             Extension(
                 f"upsampling._kernels.{name}",
@@ -85,7 +85,7 @@ def extensions(folder):
                 include_dirs=["pyx"],
                 define_macros=macros,
                 extra_compile_args=[*CFLAGS, *flags],
-                depends=[*headers, f"pyx/{kernel}.pyx"],
+                depends=["setup.py", *headers, f"pyx/{kernel}.pyx"],
             )
         )
     return found
