@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 	cd $(VENV) && bin/upsampling demo --output "$(CURDIR)/demo/contact-sheet.png"
 
 test: $(VENV)/.tools-test
-	$(BIN)/pytest $(PYTEST_ARGS)
+	UPSAMPLING_WHEEL="$$(ls $(CURDIR)/$(VENV)/wheel/*.whl)" $(BIN)/pytest $(PYTEST_ARGS)
 
 bench: $(VENV)/.tools-bench
 	mkdir -p $(VENV)/bench && ln -sfn "$(CURDIR)/benchmarks" $(VENV)/bench/benchmarks
