@@ -94,7 +94,7 @@ def sums(case: Case, arguments: dict[str, Any], layer: Any) -> list[np.ndarray]:
 def terms(case: Case, arguments: dict[str, Any]) -> list[int]:
     """The number of roundings in each element of each result: products, additions, and what their factors carry."""
     shapes = case.shapes
-    if case.function.endswith("d") and case.function.startswith("conv_transpose"):
+    if case.function.startswith("conv_transpose") and not case.function.endswith("_backward"):
         groups = case.options.get("groups", 1)
         return [shapes["weight"][0] // groups * prod(shapes["weight"][2:]) + 2]
     if case.function.startswith("conv_transpose"):
