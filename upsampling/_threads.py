@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from . import _args
@@ -39,11 +39,12 @@ if hasattr(os, "register_at_fork"):
 def _quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
     """The cgroup's processor quota in whole processors, at least 1; None without one (versions 1 and 2)."""
     try:
-        paths = [line.split(":", 2)[2].lstrip("/") for line in own.read_text().splitlines()]
+        groups = [PurePosixPath(line.split(":", 2)[-1].lstrip("/")) for line in own.read_text().splitlines()]
     except OSError:
-        paths = []
+        groups = []
     limits = []
-    for path in {"", *paths}:
+    # A group is held to the quotas of all groups that it lies in.
+    for path in {PurePosixPath(), *groups, *(parent for group in groups for parent in group.parents)}:
         for folder in (root / path, root / "cpu" / path, root / "cpu,cpuacct" / path):
             try:
                 if (folder / "cpu.max").is_file():
