@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bounds
 import cases
+import gradients
 import pytest
 from configurations import FAMILIES, configuration
 
@@ -29,21 +30,21 @@ def compare(case: cases.Case, dtype: str) -> None:
     given = cases.arguments(case, dtype)
     result = getattr(up, case.function)(**given)
     results = list(result) if isinstance(result, tuple) else [result]
-    grad = torch_side.gradient_for(case, results[0].shape, given["input"].dtype)
-    theirs, gradients = torch_side.forward_and_gradients(case, given, grad)
+    grad = gradients.gradient_for(case, results[0].shape, given["input"].dtype)
+    theirs, wanted_gradients = torch_side.forward_and_gradients(case, given, grad)
     if cases.exact(case):
         for got, wanted in zip(results, theirs, strict=True):
             bounds.same_bits(got, wanted, "result")
-    if not gradients:  # of integers there are none
+    if not wanted_gradients:  # of integers there are none
         assert given["input"].dtype.kind in "iu"
         return
-    forward, back = torch_side.allowed(case, given, grad, torch_side.backward_case(case, grad))
+    forward, back = torch_side.allowed(case, given, grad, gradients.backward_case(case, grad))
     if not cases.exact(case):
         for got, wanted, allowed in zip(results, theirs, forward, strict=True):
             assert got.dtype == wanted.dtype
             bounds.check(got, wanted.astype(bounds.wide(wanted.dtype)), allowed, "result")
-    ours = torch_side.our_gradients(up, case, given, grad, results)
-    for got, wanted, allowed in zip(ours, gradients, back, strict=True):
+    ours = gradients.our_gradients(up, case, given, grad, results)
+    for got, wanted, allowed in zip(ours, wanted_gradients, back, strict=True):
         assert got.dtype == wanted.dtype
         bounds.check(got, wanted.astype(bounds.wide(wanted.dtype)), allowed, "gradient")
 

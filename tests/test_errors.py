@@ -1,0 +1,128 @@
+"""A table of wrong calls: the type of each error, its message, and that `out` and the inputs are untouched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import upsampling as up
+from upsampling import reference
+
+X1, X2, X3 = (np.ones((2, 4, *(6,) * rank), np.float32) for rank in (1, 2, 3))
+W2 = np.ones((4, 3, 3, 3), np.float32)
+I2 = np.arange(36).reshape(1, 1, 6, 6) + np.zeros((2, 4, 1, 1), np.int64)
+G2 = np.ones((2, 3, 8, 8), np.float32)
+OBJECTS = np.array([None, 1], object)
+
+CONV, POOL, UNPOOL = "conv_transpose2d", "max_pool2d", "max_unpool2d"
+WRONG: list[tuple[str, dict[str, Any], type, str]] = [
+    (CONV, {"input": X1[0, 0], "weight": W2}, ValueError, "input.*dimensions"),
+    (CONV, {"input": X2, "weight": W2[0]}, ValueError, "weight"),
+    (CONV, {"input": X2[:, :3], "weight": W2}, ValueError, "channels|weight|input"),
+    (CONV, {"input": X2, "weight": W2, "bias": np.ones(4, np.float32)}, ValueError, "bias"),
+    (CONV, {"input": X2, "weight": W2.astype(np.float64)}, TypeError, "weight.*dtype"),
+    (CONV, {"input": X2, "weight": W2, "bias": np.ones(3)}, TypeError, "bias.*dtype"),
+    (CONV, {"input": X2.astype(bool), "weight": W2.astype(bool)}, TypeError, "bool"),
+    (CONV, {"input": OBJECTS, "weight": W2}, TypeError, "input"),
+    (CONV, {"input": X2, "weight": W2, "stride": 0}, ValueError, "stride"),
+    (CONV, {"input": X2, "weight": W2, "stride": (1, 2, 3)}, ValueError, "stride"),
+    (CONV, {"input": X2, "weight": W2, "stride": 1.0}, TypeError, "stride"),
+    (CONV, {"input": X2, "weight": W2, "stride": True}, TypeError, "stride"),
+    (CONV, {"input": X2, "weight": W2, "padding": -1}, ValueError, "padding"),
+    (CONV, {"input": X2, "weight": W2, "padding": "same"}, TypeError, "padding"),
+    (CONV, {"input": X2, "weight": W2, "padding": 9}, ValueError, "padding|output|size"),
+    (CONV, {"input": X2, "weight": W2, "dilation": 0}, ValueError, "dilation"),
+    (CONV, {"input": X2, "weight": W2, "output_padding": 1}, ValueError, "output_padding"),
+    (CONV, {"input": X2, "weight": W2, "groups": 3}, ValueError, "groups"),
+    (CONV, {"input": X2, "weight": W2, "groups": 0}, ValueError, "groups"),
+    (CONV, {"input": X2, "weight": W2, "stride": 2, "output_size": (99, 99)}, ValueError, "output_size.*13.*14"),
+    (f"{CONV}_backward", {"grad_output": G2[..., :7], "input": X2, "weight": W2}, ValueError, "grad_output"),
+    (f"{CONV}_backward", {"grad_output": G2, "input": X2, "weight": W2, "output_mask": (1, 0, 1)}, TypeError,
+     "output_mask"),
+    (f"{CONV}_backward", {"grad_output": G2, "input": X2, "weight": W2, "output_mask": (True,)}, ValueError,
+     "output_mask"),
+    (POOL, {"input": X1[0], "kernel_size": 2, "padding": 2}, ValueError, "padding"),
+    (POOL, {"input": X2, "kernel_size": 0}, ValueError, "kernel_size"),
+    (POOL, {"input": X2, "kernel_size": 2.5}, TypeError, "kernel_size"),
+    (POOL, {"input": X2, "kernel_size": 9}, ValueError, "kernel_size|output|size"),
+    (POOL, {"input": X2, "kernel_size": 2, "stride": 0}, ValueError, "stride"),
+    (POOL, {"input": X2, "kernel_size": 2, "ceil_mode": 1}, TypeError, "ceil_mode"),
+    (POOL, {"input": X2, "kernel_size": 2, "return_indices": "yes"}, TypeError, "return_indices"),
+    (POOL, {"input": X2.astype(complex), "kernel_size": 2}, TypeError, "complex"),
+    (f"{POOL}_backward", {"grad_output": X2, "indices": I2 + 36, "input_size": X2.shape}, ValueError, "indices"),
+    (f"{POOL}_backward", {"grad_output": X2, "indices": I2[:1], "input_size": X2.shape}, ValueError, "indices"),
+    (f"{POOL}_backward", {"grad_output": X2, "indices": I2, "input_size": (6, 6)}, ValueError, "input_size"),
+    (UNPOOL, {"input": X2, "indices": I2 + 109, "kernel_size": 2}, ValueError, "indices"),
+    (UNPOOL, {"input": X2, "indices": I2 - 1, "kernel_size": 2}, ValueError, "indices"),
+    (UNPOOL, {"input": X2, "indices": I2 + 2**32, "kernel_size": 2}, ValueError, "indices"),
+    (UNPOOL, {"input": X2, "indices": I2.astype(np.float64), "kernel_size": 2}, TypeError, "indices"),
+    (UNPOOL, {"input": X2, "indices": I2[:, :2], "kernel_size": 2}, ValueError, "indices"),
+    (UNPOOL, {"input": X2, "indices": I2, "kernel_size": 2, "output_size": (99, 99)}, ValueError, "output_size"),
+    (UNPOOL, {"input": X2, "indices": I2, "kernel_size": 2, "output_size": (1, 2, 3)}, ValueError, "output_size"),
+    (f"{UNPOOL}_backward", {"grad_output": X2, "indices": I2 + 1}, ValueError, "indices"),
+    ("interpolate", {"input": X2}, ValueError, "size.*scale_factor|scale_factor.*size"),
+    ("interpolate", {"input": X2, "size": 3, "scale_factor": 2}, ValueError, "size|scale_factor"),
+    ("interpolate", {"input": X2, "size": 0}, ValueError, "size"),
+    ("interpolate", {"input": X2, "size": (1, 2, 3)}, ValueError, "size"),
+    ("interpolate", {"input": X2, "size": 2.0}, TypeError, "size"),
+    ("interpolate", {"input": X2, "scale_factor": 0.01}, ValueError, "scale_factor|size"),
+    ("interpolate", {"input": X2, "scale_factor": float("nan")}, ValueError, "scale_factor"),
+    ("interpolate", {"input": X2, "scale_factor": "2"}, TypeError, "scale_factor"),
+    ("interpolate", {"input": X2, "size": 3, "mode": "cubic"}, ValueError, "mode.*bicubic"),
+    ("interpolate", {"input": X2, "size": 3, "mode": 1}, TypeError, "mode"),
+    ("interpolate", {"input": X2, "size": 3, "mode": "linear"}, ValueError, "linear"),
+    ("interpolate", {"input": X3, "size": 3, "mode": "bilinear"}, ValueError, "bilinear"),
+    ("interpolate", {"input": X2, "size": 3, "align_corners": True}, ValueError, "align_corners"),
+    ("interpolate", {"input": X2, "size": 3, "antialias": True}, ValueError, "antialias"),
+    ("interpolate", {"input": X2, "size": 3, "recompute_scale_factor": True}, ValueError, "recompute_scale_factor"),
+    ("interpolate", {"input": X2[0, 0], "size": 3}, ValueError, "input"),
+    ("interpolate", {"input": X2.astype(complex), "size": 3, "mode": "bilinear"}, TypeError, "complex"),
+    ("interpolate_backward", {"grad_output": X2, "input_size": X2.shape, "size": 3}, ValueError, "grad_output"),
+    ("interpolate_backward", {"grad_output": X2, "input_size": (6, 6), "size": 6}, ValueError, "input_size"),
+    ("pixel_shuffle", {"input": X2, "upscale_factor": 3}, ValueError, "channels|upscale_factor"),
+    ("pixel_shuffle", {"input": X2, "upscale_factor": 0}, ValueError, "upscale_factor"),
+    ("pixel_shuffle", {"input": X2[0, 0], "upscale_factor": 1}, ValueError, "input"),
+    ("pixel_unshuffle", {"input": X2, "downscale_factor": 4}, ValueError, "downscale_factor"),
+    ("pixel_unshuffle", {"input": X2, "downscale_factor": 2.0}, TypeError, "downscale_factor"),
+    ("resize", {"image": X2[0, 0]}, ValueError, "size.*scale|scale.*size"),
+    ("resize", {"image": X2[0, 0], "size": 3}, (TypeError, ValueError), "size"),
+    ("resize", {"image": X2, "size": (3, 3)}, ValueError, "image"),
+    ("resize", {"image": X2[0, 0], "size": (3, 0)}, ValueError, "size"),
+    ("resize", {"image": X2[0, 0], "size": (3, 3), "mode": "area51"}, ValueError, "mode"),
+    ("resize", {"image": X2[0, 0], "size": (3, 3), "antialias": None}, TypeError, "antialias"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", [up, reference], ids=["fast", "reference"])
+@pytest.mark.parametrize("function, given, error, match", WRONG)
+def test_wrong_call(layer, function, given, error, match):
+    kept = {name: value.copy() for name, value in given.items() if isinstance(value, np.ndarray)}
+    with pytest.raises(error, match=match):
+        getattr(layer, function)(**given)
+    for name, value in kept.items():
+        np.testing.assert_array_equal(given[name], value)
+
+
+@pytest.mark.parametrize(
+    "function, given, error, match", [row for row in WRONG if row[0] in (CONV, UNPOOL, "interpolate", "resize")]
+)
+def test_out_is_untouched(function, given, error, match):
+    for shape in ((2, 4, 12, 12), (2, 3, 8, 8), (3, 3)):
+        out = np.full(shape, 7, np.float32)
+        with pytest.raises((TypeError, ValueError)):
+            getattr(up, function)(**given, out=out)
+        assert (out == 7).all()
+
+
+def test_one_wrong_index_among_many_leaves_out_untouched():
+    """Also where several threads write: the indices are looked at before anything is written."""
+    source = np.ones((8, 16, 32, 32), np.float32)
+    indices = np.arange(32 * 32).reshape(1, 1, 32, 32) + np.zeros((8, 16, 1, 1), np.int64)
+    out = np.full((8, 16, 64, 64), 7, np.float32)
+    for wrong in (64 * 64, -1, 2**32, 2**63 - 1, -(2**63)):
+        indices[7, 15, 31, 31] = wrong
+        with up.num_threads(4), pytest.raises(ValueError, match="indices"):
+            up.max_unpool2d(source, indices, 2, out=out)
+        assert (out == 7).all()
