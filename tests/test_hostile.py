@@ -1,0 +1,39 @@
+"""No argument, however wrong, ends the process, hangs it, takes gigabytes or gives a wrong answer.
+
+Each function runs in a process of its own, with a limited address space and a time limit for each call.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cases
+import pytest
+
+import upsampling as up
+
+HERE = Path(__file__).parent
+FUNCTIONS = sorted({case.function for case in cases.CASES})
+QUICK = ("conv_transpose2d", "max_unpool2d", "max_pool2d_backward", "interpolate", "resize", "pixel_shuffle")
+
+
+@pytest.mark.parametrize(
+    "function", [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in FUNCTIONS]
+)
+def test_every_argument(function):
+    path = os.pathsep.join([str(Path(up.__file__).parent.parent), str(HERE)])
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(HERE / "hostile_calls.py"), function],
+        env=os.environ | {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, f"exit code {done.returncode}: {done.stderr[-2000:]}"
+    *problems, last = done.stdout.splitlines()
+    assert not problems, "\n".join(problems[:20]) + f"\n{len(problems)} in all"
+    assert int(last.split()[0]) > 100
