@@ -24,10 +24,13 @@ REFUSED = (ValueError, TypeError, MemoryError)
 BIG = (2**31 - 1, 2**31, 2**32 + 1, 2**62, 2**63 - 1, 2**63, 2**64, 2**200)
 NUMBERS: tuple[Any, ...] = (-1, 0, 1, 2, 7, *BIG, *(-value for value in BIG))
 STRANGE: tuple[Any, ...] = (
-    None, True, False, 1.0, 2.5, 1e-300, 1e300, float("nan"), float("inf"), -float("inf"), 1j, "", "2", "bilinear", b"2",
-    (), [], (1,), [2, 2], (1, 1, 1), (1, 2, 3, 4), (2**62, 2**62), (2**31, 2**31), (2**63, 1), (-1, 1), (1, None), ("a", "b"),
+    None, True, False, 1.0, 2.5, 1e-300, 1e300, float("nan"), float("inf"), -float("inf"), 1j, "", "2",
+    "bilinear", b"2",
+    (), [], (1,), [2, 2], (1, 1, 1), (1, 2, 3, 4), (2**62, 2**62), (2**31, 2**31), (2**63, 1), (-1, 1), (1, None),
+    ("a", "b"),
     (True, False), (1.5, 2), (float("nan"), 1), np.int8(2), np.uint64(2**64 - 1), np.float32(2), np.bool_(True),
-    np.array(2), np.array([2, 2]), np.array([]), np.array([None, 1], object), {}, {"a": 1}, object(), slice(2), Ellipsis, print,
+    np.array(2), np.array([2, 2]), np.array([]), np.array([None, 1], object), {}, {"a": 1}, object(), slice(2),
+    Ellipsis, print,
 )  # fmt: skip
 
 
