@@ -1,10 +1,115 @@
+"""Maxima of windows with their positions, and the sums that carry gradients back.
+
+x is (N, C, D, H, W) and y (N, C, OD, OH, OW), both through their strides; spec holds kernel, stride, padding and dilation,
+three numbers each. A task is one output row; every output element has one writer. Windows are read in row-major order: the
+first of equal maxima wins, and a NaN wins over all before it, as in PyTorch.
+"""
+
 from cython.parallel cimport prange
 
-cdef extern from "simd.h" nogil:
-    ctypedef float real
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #if defined(PRECISION_F64)
+    typedef double item;
+    #define LOWEST (-__builtin_inf())
+    #define is_nan(x) ((x) != (x))
+    #elif defined(PRECISION_I64)
+    typedef int64_t item;
+    #define LOWEST INT64_MIN
+    #define is_nan(x) 0
+    #else
+    typedef float item;
+    #define LOWEST (-__builtin_inff())
+    #define is_nan(x) ((x) != (x))
+    #endif
+    """
+    ctypedef float item
+    const item LOWEST
+    bint is_nan(item)
+
+ctypedef long long position
 
 
-def double_it(real[::1] x, int num_threads):
+cdef inline Py_ssize_t first_inside(Py_ssize_t start, Py_ssize_t dilation) noexcept nogil:
+    """The first tap of a window that is not in the padding on the left."""
+    return 0 if start >= 0 else (-start + dilation - 1) // dilation
+
+
+cdef inline Py_ssize_t last_inside(Py_ssize_t start, Py_ssize_t dilation, Py_ssize_t kernel, Py_ssize_t size) noexcept nogil:
+    """One past the last tap of a window that is inside the input."""
+    return min(kernel, (size - start + dilation - 1) // dilation if size > start else 0)
+
+
+cdef void pool_row(
+    const char* x, const Py_ssize_t* xs, const Py_ssize_t* size, const Py_ssize_t* spec, Py_ssize_t od, Py_ssize_t oh,
+    char* y, Py_ssize_t ys, char* at, Py_ssize_t ats, Py_ssize_t count,
+) noexcept nogil:
+    cdef Py_ssize_t d0 = od * spec[3] - spec[6], h0 = oh * spec[4] - spec[7], w0, o, a, b, c, d, h, w
+    cdef Py_ssize_t a0 = first_inside(d0, spec[9]), a1 = last_inside(d0, spec[9], spec[0], size[0])
+    cdef Py_ssize_t b0 = first_inside(h0, spec[10]), b1 = last_inside(h0, spec[10], spec[1], size[1])
+    cdef Py_ssize_t c0, c1
+    cdef item best, value
+    cdef position where
+    for o in range(count):
+        w0 = o * spec[5] - spec[8]
+        c0 = first_inside(w0, spec[11])
+        c1 = last_inside(w0, spec[11], spec[2], size[2])
+        best = LOWEST
+        where = ((d0 + a0 * spec[9]) * size[1] + h0 + b0 * spec[10]) * size[2] + w0 + c0 * spec[11]
+        for a in range(a0, a1):
+            d = d0 + a * spec[9]
+            for b in range(b0, b1):
+                h = h0 + b * spec[10]
+                for c in range(c0, c1):
+                    w = w0 + c * spec[11]
+                    value = (<const item*>(x + d * xs[0] + h * xs[1] + w * xs[2]))[0]
+                    if value > best or is_nan(value):
+                        best = value
+                        where = (d * size[1] + h) * size[2] + w
+        (<item*>(y + o * ys))[0] = best
+        if at != NULL:
+            (<position*>(at + o * ats))[0] = where
+
+
+def pool(
+    const item[:, :, :, :, :] x, const Py_ssize_t[::1] spec, item[:, :, :, :, :] y, position[:, :, :, :, :] at,
+    bint with_positions, int num_threads,
+):
+    """Write the maxima of x's windows to y and, if asked, their flat positions in x's plane to at."""
+    cdef Py_ssize_t C = y.shape[1], D = y.shape[2], H = y.shape[3], task, n, c, d, h
+    cdef Py_ssize_t size[3]
+    cdef Py_ssize_t xs[3]
+    for n in range(3):
+        size[n] = x.shape[2 + n]
+        xs[n] = x.strides[2 + n]
+    for task in prange(y.shape[0] * C * D * H, nogil=True, num_threads=num_threads, schedule="static"):
+        h = task % H
+        d = task // H % D
+        c = task // (H * D) % C
+        n = task // (H * D * C)
+        pool_row(
+            <const char*>&x[n, c, 0, 0, 0], xs, size, &spec[0], d, h,
+            <char*>&y[n, c, d, h, 0], y.strides[4],
+            <char*>&at[n, c, d, h, 0] if with_positions else NULL, at.strides[4], y.shape[4],
+        )
+
+
+cdef void add_plane(
+    const char* g, Py_ssize_t gs, const char* at, Py_ssize_t ats, Py_ssize_t count, char* y, Py_ssize_t ys
+) noexcept nogil:
     cdef Py_ssize_t i
-    for i in prange(x.shape[0], nogil=True, num_threads=num_threads):
-        x[i] = x[i] + x[i]
+    cdef item* p
+    for i in range(count):
+        p = <item*>(y + (<const position*>(at + i * ats))[0] * ys)
+        p[0] = p[0] + (<const item*>(g + i * gs))[0]
+
+
+def add(const item[:, :, :] g, const position[:, :, :] at, item[:, :, :] y, int num_threads):
+    """Add g (N, C, L) to the zeros y (N, C, P) at checked positions; a task is a plane, its sums in row-major order."""
+    cdef Py_ssize_t C = g.shape[1], task
+    for task in prange(g.shape[0] * C, nogil=True, num_threads=num_threads, schedule="static"):
+        add_plane(
+            <const char*>&g[task // C, task % C, 0], g.strides[2], <const char*>&at[task // C, task % C, 0], at.strides[2],
+            g.shape[2], <char*>&y[task // C, task % C, 0], y.strides[2],
+        )

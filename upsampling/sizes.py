@@ -1,3 +1,137 @@
 """Output-size formulas: the shape that each operator gives, from sizes and parameters alone."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from . import _args
+
+
+def max_pool_output_size(
+    input_size: Sequence[int],
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> tuple[int, ...]:
+    """Return the space sizes of ``max_pool``'s result.
+
+    On each axis ``(L + 2 * padding - dilation * (kernel_size - 1) - 1) / stride + 1``, rounded down, or up with
+    `ceil_mode`; a last window that would begin beyond the input and its left padding is left out.
+
+    Parameters
+    ----------
+    input_size : sequence of int
+        Sizes of the space axes.
+    kernel_size, stride, padding, dilation : int or sequence of int
+        `stride` None is `kernel_size`; `padding` is at most half of the window's extent.
+    ceil_mode : bool
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters that leave no output.
+
+    Examples
+    --------
+    >>> max_pool_output_size((5, 5), 2), max_pool_output_size((5, 5), 2, ceil_mode=True)
+    ((2, 2), (3, 3))
+    """
+    rank = len(input_size)
+    kernels = _args.integers("kernel_size", kernel_size, rank, minimum=1)
+    strides = kernels if stride is None else _args.integers("stride", stride, rank, minimum=1)
+    pads = _args.integers("padding", padding, rank)
+    dilations = _args.integers("dilation", dilation, rank, minimum=1)
+    up = _args.flag("ceil_mode", ceil_mode)
+    result = []
+    for axis, (length, k, s, p, d) in enumerate(zip(input_size, kernels, strides, pads, dilations, strict=True)):
+        reach = d * (k - 1) + 1
+        if p > reach // 2:
+            raise ValueError(f"padding[{axis}] must be at most half of the window's extent {reach}, got {p}")
+        room = length + 2 * p - reach
+        count = (room + s - 1) // s + 1 if up else room // s + 1
+        if up and (count - 1) * s >= length + p:
+            count -= 1
+        if count < 1:
+            raise ValueError(f"kernel_size[{axis}] spans {reach}, more than the padded input's {length + 2 * p}")
+        result.append(count)
+    return tuple(result)
+
+
+def max_unpool_output_size(
+    input_size: Sequence[int], kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+) -> tuple[int, ...]:
+    """Return the space sizes of ``max_unpool``'s result.
+
+    On each axis ``(L - 1) * stride - 2 * padding + kernel_size``, or the wanted `output_size`, which must lie less
+    than `stride` away from it.
+
+    Parameters
+    ----------
+    input_size : sequence of int
+        Sizes of the space axes.
+    kernel_size, stride, padding : int or sequence of int
+    output_size : sequence of int, optional
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an `output_size` out of range; the message names the valid sizes.
+
+    Examples
+    --------
+    >>> max_unpool_output_size((2, 2), 2), max_unpool_output_size((2, 2), 2, output_size=(5, 4))
+    ((4, 4), (5, 4))
+    """
+    rank = len(input_size)
+    kernels = _args.integers("kernel_size", kernel_size, rank, minimum=1)
+    strides = kernels if stride is None else _args.integers("stride", stride, rank, minimum=1)
+    pads = _args.integers("padding", padding, rank)
+    default = tuple((n - 1) * s - 2 * p + k for n, k, s, p in zip(input_size, kernels, strides, pads, strict=True))
+    wanted = default if output_size is None else _args.integers("output_size", output_size, rank)
+    for axis, (got, size, s) in enumerate(zip(wanted, default, strides, strict=True)):
+        if output_size is not None and not size - s < got < size + s:
+            raise ValueError(f"output_size[{axis}] must be from {max(size - s + 1, 0)} to {size + s - 1}, got {got}")
+        if got < 1 or got > _args.LARGEST:
+            raise ValueError(f"the output's size on axis {axis} would be {got}; it must be from 1 to 2**63 - 1")
+    return wanted
+
+
+def pixel_shuffle_output_size(input_size: Sequence[int], upscale_factor: Any) -> tuple[int, ...]:
+    """Return the shape of ``pixel_shuffle``'s result: (..., C / r^2, H * r, W * r).
+
+    Examples
+    --------
+    >>> pixel_shuffle_output_size((1, 12, 2, 3), 2)
+    (1, 3, 4, 6)
+    """
+    r = _args.integer("upscale_factor", upscale_factor, minimum=1)
+    *lead, channels, height, width = input_size
+    if channels % (r * r):
+        raise ValueError(f"input must have a multiple of upscale_factor**2 = {r * r} channels, got {channels}")
+    return (*lead, channels // (r * r), height * r, width * r)
+
+
+def pixel_unshuffle_output_size(input_size: Sequence[int], downscale_factor: Any) -> tuple[int, ...]:
+    """Return the shape of ``pixel_unshuffle``'s result: (..., C * r^2, H / r, W / r).
+
+    Examples
+    --------
+    >>> pixel_unshuffle_output_size((1, 3, 4, 6), 2)
+    (1, 12, 2, 3)
+    """
+    r = _args.integer("downscale_factor", downscale_factor, minimum=1)
+    *lead, channels, height, width = input_size
+    if height % r or width % r:
+        raise ValueError(f"input must have a height and a width that downscale_factor {r} divides, got {height}, {width}")
+    return (*lead, channels * r * r, height // r, width // r)

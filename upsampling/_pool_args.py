@@ -1,0 +1,81 @@
+"""Checks of the arguments of pooling and unpooling, shared by the compiled functions and the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import _args, sizes
+
+
+class Windows(NamedTuple):
+    """The parameters of pooling or unpooling, one number an axis."""
+
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+
+def windows(rank: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1) -> Windows:
+    """Check the windows' parameters; `stride` None or empty is the kernel's size."""
+    kernel = _args.integers("kernel_size", kernel_size, rank, minimum=1)
+    unset = stride is None or (_args.is_sequence(stride) and len(stride) == 0)
+    steps = kernel if unset else _args.integers("stride", stride, rank, minimum=1)
+    pads = _args.integers("padding", padding, rank)
+    return Windows(kernel, steps, pads, _args.integers("dilation", dilation, rank, minimum=1))
+
+
+def image(name: str, value: Any, rank: int) -> np.ndarray:
+    """An array (C, *space) or (N, C, *space), of which only the batch may be empty."""
+    array = _args.array(name, value, (rank + 1, rank + 2))
+    if 0 in array.shape[array.ndim - rank - 1 :]:
+        raise ValueError(f"{name} must have no empty axis but the batch, got shape {array.shape}")
+    return array
+
+
+def pooled_shape(array: np.ndarray, rank: int, spec: Windows, ceil_mode: bool) -> tuple[int, ...]:
+    """The shape of max_pool's result."""
+    space = sizes.max_pool_output_size(
+        array.shape[-rank:], spec.kernel_size, spec.stride, spec.padding, spec.dilation, ceil_mode
+    )
+    return (*array.shape[:-rank], *space)
+
+
+def input_shape(grad: np.ndarray, rank: int, input_size: Any) -> tuple[int, ...]:
+    """The shape of max_pool's input: `input_size` in full, or the sizes of the space axes alone."""
+    if not _args.is_sequence(input_size) or len(input_size) not in (rank, grad.ndim):
+        raise ValueError(f"input_size must be {grad.ndim} or {rank} integers, got {_args.shown(input_size)}")
+    shape = tuple(_args.integer(f"input_size[{axis}]", n) for axis, n in enumerate(input_size))
+    lead = grad.shape[:-rank]
+    if len(shape) != rank and shape[:-rank] != lead:
+        raise ValueError(f"input_size must begin with {lead} as grad_output does, got {shape}")
+    return (*lead, *shape[-rank:])
+
+
+def positions(name: str, value: Any, like_name: str, like: np.ndarray, rank: int, plane: int) -> np.ndarray:
+    """Flat positions, int64, in planes of `plane` elements; every one is checked before any is used."""
+    indices = _args.array(name, value)
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be of an integer dtype, got {indices.dtype}")
+    if indices.shape != like.shape:
+        raise ValueError(f"{name} must have the shape of {like_name}, {like.shape}, got {indices.shape}")
+    wrong = (indices < 0) | (indices >= plane)
+    if wrong.any():
+        first = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+        at = tuple(int(n) for n in first)
+        raise ValueError(f"{name} must be from 0 to {plane - 1}, got {int(indices[first])} at {at}")
+    return indices.astype(np.int64, copy=False)
+
+
+def unpooled_shape(array: np.ndarray, rank: int, spec: Windows, output_size: Any) -> tuple[int, ...]:
+    """The shape of max_unpool's result."""
+    space: Sequence[int] = array.shape[-rank:]
+    if output_size is not None and _args.is_sequence(output_size) and len(output_size) == rank + 2:
+        output_size = output_size[2:]
+    return (
+        *array.shape[:-rank],
+        *sizes.max_unpool_output_size(space, spec.kernel_size, spec.stride, spec.padding, output_size),
+    )
