@@ -67,7 +67,7 @@ def target(
     ordered = is_channels_last(out) if channels_last else out.flags.c_contiguous
     if ordered and out.dtype.isnative and out.flags.aligned and not any(np.may_share_memory(out, x) for x in inputs):
         return out
-    if out.size > 1 and (0 in out.strides or _overlaps_itself(out)):
+    if out.size > 1 and _overlaps_itself(out):
         raise ValueError("out must not overlap itself, got an array in which elements share memory")
     return allocate(shape, dtype, channels_last)
 
