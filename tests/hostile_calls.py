@@ -55,7 +55,7 @@ def hostile_arrays(good: np.ndarray) -> Iterator[Any]:
     yield np.full(good.shape, None, object)
     with np.errstate(all="ignore"):
         yield np.full(good.shape, np.nan).astype(good.dtype)
-    yield np.broadcast_to(good.ravel()[:1].reshape((1,) * good.ndim), (2**20,) * min(good.ndim, 3))
+    yield np.broadcast_to(good.ravel()[:1].reshape((1,) * good.ndim), (2 ** (40 // good.ndim),) * good.ndim)
     yield np.ma.masked_array(good, good > 0)
 
 

@@ -67,6 +67,8 @@ def torch_accepts(case: cases.Case, dtype: str) -> bool:
         return False
     if dtype not in ("float32", "float64") or case.options.get("return_indices") is False:
         return False
+    if case.function.startswith("pixel_") and 0 in case.shapes["input"]:
+        return False  # its own gradient fails there
     try:
         torch_side.call(case.function, cases.arguments(case, dtype))
     except (RuntimeError, NotImplementedError, ValueError, TypeError):

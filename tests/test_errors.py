@@ -43,7 +43,7 @@ WRONG: list[tuple[str, dict[str, Any], type, str]] = [
      "output_mask"),
     (f"{CONV}_backward", {"grad_output": G2, "input": X2, "weight": W2, "output_mask": (True,)}, ValueError,
      "output_mask"),
-    (POOL, {"input": X1[0], "kernel_size": 2, "padding": 2}, ValueError, "padding"),
+    (POOL, {"input": X2, "kernel_size": 2, "padding": 2}, ValueError, "padding"),
     (POOL, {"input": X2, "kernel_size": 0}, ValueError, "kernel_size"),
     (POOL, {"input": X2, "kernel_size": 2.5}, TypeError, "kernel_size"),
     (POOL, {"input": X2, "kernel_size": 9}, ValueError, "kernel_size|output|size"),
