@@ -1,0 +1,66 @@
+"""How exact float32 results are: distance from the float64 reference in ulp of the sum of the absolute products.
+
+`pytest -s tests/test_accuracy.py` prints the table that the documentation states, ours beside PyTorch's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bounds
+import numpy as np
+import pytest
+from cases import Case, conv, resample, values
+
+import upsampling as up
+from upsampling import reference
+
+pytest.importorskip("torch")
+import torch_side
+
+pytestmark = pytest.mark.torch
+
+ROWS: dict[str, Case] = {
+    "conv_transpose1d k16 s4": conv(1, (1, 24, 30), (24, 6, 16), stride=4),
+    "conv_transpose2d k3": conv(2, (1, 32, 5, 5), (32, 8, 3, 3)),
+    "conv_transpose2d k4 s2": conv(2, (1, 64, 4, 4), (64, 8, 4, 4), stride=2, padding=1),
+    "conv_transpose2d k2 s2": conv(2, (1, 64, 6, 6), (64, 8, 2, 2), stride=2),
+    "conv_transpose3d k2 s2": conv(3, (1, 32, 3, 3, 3), (32, 4, 2, 2, 2), stride=2),
+    "linear": resample((2, 2, 50), size=120, mode="linear"),
+    "bilinear": resample((1, 2, 20, 21), size=(37, 50), mode="bilinear"),
+    "bilinear align_corners": resample((1, 2, 20, 21), size=(37, 50), mode="bilinear", align_corners=True),
+    "bicubic": resample((1, 2, 20, 21), size=(37, 50), mode="bicubic"),
+    "trilinear": resample((1, 1, 8, 9, 10), size=(13, 15, 12), mode="trilinear"),
+    "area": resample((1, 2, 40, 41), size=(7, 6), mode="area"),
+    "bilinear antialias": resample((1, 2, 40, 41), size=(17, 13), mode="bilinear", antialias=True),
+    "bicubic antialias": resample((1, 2, 40, 41), size=(17, 13), mode="bicubic", antialias=True),
+}
+
+
+def distances(case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """Our errors and PyTorch's, in ulp (float32's eps) of the sum of the absolute products, over three seeds."""
+    ours, theirs = [], []
+    for seed in range(3):
+        given: dict[str, Any] = {
+            name: values(np.random.default_rng([seed, len(name)]), shape, np.dtype(np.float32))
+            for name, shape in case.shapes.items()
+        } | dict(case.options)
+        exact = getattr(reference, case.function)(**given, dtype=np.float64)
+        unit = bounds.sums(case, given, reference)[0] * np.finfo(np.float32).eps
+        unit[unit == 0] = 1
+        ours.append(np.abs(getattr(up, case.function)(**given) - exact) / unit)
+        theirs.append(np.abs(torch_side.forward_and_gradients(case, given, None)[0][0] - exact) / unit)
+    return np.array(ours), np.array(theirs)
+
+
+def rms(array: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(array**2)))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_no_less_exact_than_pytorch(name):
+    ours, theirs = distances(ROWS[name])
+    print(
+        f"\n{name:26} rms {rms(ours):.4f} (PyTorch {rms(theirs):.4f})  largest {ours.max():.3f} ({theirs.max():.3f}) ulp"
+    )
+    assert rms(ours) <= 1.5 * rms(theirs)
