@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import NoReturn
 
 MODES = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+# What the modules that may be missing are called by those who install them.
+EXTRAS = {"PIL": "Pillow", "tqdm": "tqdm", "skimage": "scikit-image"}
 
 RESIZE_TEXT = """\
 Resize image files. A folder stands for the image files directly in it. Results keep the name and, unless OUT names
@@ -166,20 +168,20 @@ def _parser() -> _Parser:
 
 def _missing(error: ModuleNotFoundError, extra: str) -> int:
     """Report a missing extra in one line."""
-    print(f"upsampling: error: {error.name} is not installed; pip install upsampling[{extra}]", file=sys.stderr)
+    package = EXTRAS[_top(error)]
+    print(f"upsampling: error: {package} is not installed; pip install upsampling[{extra}]", file=sys.stderr)
     return 2
 
 
-def _is_missing(error: ModuleNotFoundError) -> bool:
-    """Whether an extra is missing, rather than a part of this package."""
-    return (error.name or "").partition(".")[0] in ("PIL", "tqdm", "skimage")
+def _top(error: ModuleNotFoundError) -> str:
+    return (error.name or "").partition(".")[0]
 
 
 def _run_resize(arguments: argparse.Namespace) -> int:
     try:
         from . import _resize_files
     except ModuleNotFoundError as error:
-        if not _is_missing(error):
+        if _top(error) not in EXTRAS:
             raise
         return _missing(error, "images")
     return _resize_files.run(arguments)
@@ -189,7 +191,7 @@ def _run_demo(arguments: argparse.Namespace) -> int:
     try:
         from . import _demo
     except ModuleNotFoundError as error:
-        if not _is_missing(error):
+        if _top(error) not in EXTRAS:
             raise
         return _missing(error, "demo")
     return _demo.run(arguments)

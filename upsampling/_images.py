@@ -75,9 +75,9 @@ def read(path: Path, nearest: bool) -> Picture:
 def _take(image: Image.Image, nearest: bool) -> Picture:
     """Return the pixels of a loaded image in the form in which they are resized."""
     if nearest and image.mode in ("1", "P"):
-        palette = image.getpalette("RGBA" if "transparency" in image.info else "RGB") if image.mode == "P" else None
-        pixels = np.asarray(image).astype(np.uint8)
-        return Picture(pixels, image.mode, palette=palette)
+        order = "RGBA" if "transparency" in image.info else "RGB"
+        palette = (image.getpalette(order), order) if image.mode == "P" else None
+        return Picture(np.asarray(image).astype(np.uint8), image.mode, palette=palette)
     if image.mode in DEEP_GREY:
         return Picture(np.asarray(image).astype(np.uint16), "I;16")
     if image.mode == "I":
@@ -211,7 +211,7 @@ def _image(picture: Picture, name: str) -> Image.Image:
         return Image.fromarray(pixels * np.uint8(255)).convert("1", dither=Image.Dither.NONE)
     image = Image.frombytes(mode, (width, height), np.ascontiguousarray(pixels).tobytes())
     if mode == "P":
-        image.putpalette(picture.palette, "RGBA" if len(picture.palette) == 1024 else "RGB")
+        image.putpalette(*picture.palette)
     opaque = {"La": "LA", "RGBa": "RGBA"}.get(mode)
     if opaque:
         image = image.convert(opaque)

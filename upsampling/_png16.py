@@ -22,7 +22,7 @@ def encode(
     dpi: tuple[float, float] | None = None,
     exif: bytes | None = None,
 ) -> bytes:
-    """Return a PNG file of (height, width, 3 or 4) pixels of dtype uint16, each row stored as its change from the last."""
+    """Return a PNG file of (height, width, 3 or 4) uint16 pixels; each row is stored as its change from the last."""
     height, width, channels = pixels.shape
     rows = np.ascontiguousarray(pixels.astype(">u2")).view(np.uint8).reshape(height, -1)
     filtered = np.empty((height, rows.shape[1] + 1), np.uint8)

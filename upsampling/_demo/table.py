@@ -16,7 +16,7 @@ from .methods import Method
 from .photographs import Photograph
 from .training import Network
 
-ROUNDS = 5
+ROUNDS = 3
 SECONDS = 0.03
 PAUSE = 0.02
 LIBRARIES = ("upsampling", "PyTorch", "OpenCV", "Pillow")
@@ -63,7 +63,7 @@ def milliseconds(contestants: dict[str, Callable[[], Any]]) -> dict[str, float]:
             call()
             end = time.perf_counter() + SECONDS
             turn: list[float] = []
-            while len(turn) < 3 or time.perf_counter() < end:
+            while len(turn) < 2 or time.perf_counter() < end:
                 start = time.perf_counter()
                 call()
                 turn.append(time.perf_counter() - start)
