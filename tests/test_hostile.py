@@ -17,12 +17,9 @@ import upsampling as up
 
 HERE = Path(__file__).parent
 FUNCTIONS = sorted({case.function for case in cases.CASES})
-QUICK = ("conv_transpose2d", "max_unpool2d", "max_pool2d_backward", "interpolate", "resize", "pixel_shuffle")
 
 
-@pytest.mark.parametrize(
-    "function", [name if name in QUICK else pytest.param(name, marks=pytest.mark.long) for name in FUNCTIONS]
-)
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_every_argument(function):
     path = os.pathsep.join([str(Path(up.__file__).parent.parent), str(HERE)])
     done = subprocess.run(
