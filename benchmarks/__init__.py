@@ -1,0 +1,1 @@
+"""Races the package against other libraries: `python -m benchmarks --help`."""

@@ -1,0 +1,21 @@
+"""ONNX Runtime's CPU provider."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from . import Contestant
+from ._onnx import model
+
+
+def build(row: Any, arrays: dict[str, np.ndarray], threads: int) -> Contestant:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model(row, arrays), options, providers=["CPUExecutionProvider"])
+    feed = {"input": arrays["input"]}
+    return Contestant(lambda: session.run(None, feed)[0])
