@@ -8,6 +8,7 @@ from __future__ import annotations
 import bounds
 import cases
 import gradients
+import numpy as np
 import pytest
 from configurations import FAMILIES, configuration
 
