@@ -7,7 +7,7 @@ first of equal maxima wins, and a NaN wins over all before it, as in PyTorch.
 
 from cython.parallel cimport prange
 
-cdef extern from *:
+cdef extern from * nogil:
     """
     #include <stdint.h>
     #if defined(PRECISION_F64)

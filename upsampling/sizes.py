@@ -135,3 +135,63 @@ def pixel_unshuffle_output_size(input_size: Sequence[int], downscale_factor: Any
     if height % r or width % r:
         raise ValueError(f"input must have a height and a width that downscale_factor {r} divides, got {height}, {width}")
     return (*lead, channels * r * r, height // r, width // r)
+
+
+def conv_transpose_output_size(
+    input_size: Sequence[int],
+    kernel_size: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    dilation: Any = 1,
+    output_size: Any = None,
+) -> tuple[int, ...]:
+    """Return the space sizes of ``conv_transpose``'s result.
+
+    On each axis ``(L - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1``, or the wanted
+    `output_size`, which may exceed the size with ``output_padding=0`` by less than `stride` or `dilation`.
+
+    Parameters
+    ----------
+    input_size : sequence of int
+        Sizes of the space axes.
+    kernel_size, stride, padding, output_padding, dilation : int or sequence of int
+    output_size : sequence of int, optional
+        Not together with `output_padding`.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters that leave no output, or an `output_size` out of range; the message names the valid sizes.
+
+    Examples
+    --------
+    >>> conv_transpose_output_size((4, 4), 3, stride=2, padding=1, output_padding=1)
+    (8, 8)
+    """
+    rank = len(input_size)
+    kernels = _args.integers("kernel_size", kernel_size, rank, minimum=1)
+    strides = _args.integers("stride", stride, rank, minimum=1)
+    pads = _args.integers("padding", padding, rank)
+    extra = _args.integers("output_padding", output_padding, rank)
+    dilations = _args.integers("dilation", dilation, rank, minimum=1)
+    if output_size is not None and any(extra):
+        raise ValueError(f"output_padding must be 0 where output_size is given, got {output_padding}")
+    wanted = None if output_size is None else _args.integers("output_size", output_size, rank)
+    result = []
+    for axis, (n, k, s, p, d) in enumerate(zip(input_size, kernels, strides, pads, dilations, strict=True)):
+        least = (n - 1) * s - 2 * p + d * (k - 1) + 1
+        most = least + max(s, d) - 1
+        size = least + extra[axis] if wanted is None else wanted[axis]
+        if wanted is not None and not least <= size <= most:
+            raise ValueError(f"output_size[{axis}] must be from {least} to {most}, got {size}")
+        if extra[axis] >= max(s, d):
+            raise ValueError(f"output_padding[{axis}] must be below stride {s} or dilation {d}, got {extra[axis]}")
+        if not 1 <= size <= _args.LARGEST:
+            raise ValueError(f"the output's size on axis {axis} would be {size}; it must be from 1 to 2**63 - 1")
+        result.append(size)
+    return tuple(result)

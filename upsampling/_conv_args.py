@@ -1,0 +1,91 @@
+"""Checks of the arguments of transposed convolution, shared by the compiled functions and the reference."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import _args, sizes
+
+FLOATS = ("float32", "float64", "float16", "bfloat16")
+COMPLEX = ("complex64", "complex128")
+INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
+
+
+class Problem(NamedTuple):
+    """Checked arrays, batched, and parameters with one number an axis."""
+
+    input: np.ndarray
+    weight: np.ndarray
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+    output_shape: tuple[int, ...]
+    batched: bool
+
+
+def problem(
+    rank: int, input: Any, weight: Any, stride: Any, padding: Any, output_padding: Any, groups: Any, dilation: Any,
+    output_size: Any = None,
+) -> Problem:
+    """Check everything but bias, out and gradients."""
+    x = _args.array("input", input, (rank + 1, rank + 2))
+    w = _args.array("weight", weight, (rank + 2,))
+    _args.dtype_among("input", x, (*FLOATS, *COMPLEX, *INTEGERS))
+    _args.same_dtype("weight", w, "input", x)
+    batched = x.ndim == rank + 2
+    x = x if batched else x[None]
+    count = _args.integer("groups", groups, minimum=1)
+    if x.shape[1] != w.shape[0]:
+        raise ValueError(f"weight must have input's {x.shape[1]} channels on its first axis, got shape {w.shape}")
+    if w.shape[0] % count:
+        raise ValueError(f"groups must divide the {w.shape[0]} input channels, got {count}")
+    if 0 in w.shape[1:] or 0 in x.shape[1:]:
+        raise ValueError(f"input and weight must have no empty axis but the batch, got {x.shape} and {w.shape}")
+    if output_size is not None:
+        if _args.is_sequence(output_size) and len(output_size) == rank + 2:
+            output_size = output_size[2:]
+        elif _args.is_sequence(output_size) and len(output_size) == rank + 1 and not batched:
+            output_size = output_size[1:]
+    space = sizes.conv_transpose_output_size(
+        x.shape[2:], w.shape[2:], stride, padding, output_padding, dilation, output_size
+    )
+    return Problem(
+        x,
+        w,
+        _args.integers("stride", stride, rank, minimum=1),
+        _args.integers("padding", padding, rank),
+        _args.integers("dilation", dilation, rank, minimum=1),
+        count,
+        (x.shape[0], w.shape[1] * count, *space),
+        batched,
+    )
+
+
+def bias_of(value: Any, spec: Problem) -> np.ndarray | None:
+    """The bias, checked: one number for each output channel."""
+    if value is None:
+        return None
+    bias = _args.array("bias", value)
+    _args.same_dtype("bias", bias, "input", spec.input)
+    _args.same_shape("bias", bias, spec.output_shape[1:2])
+    return bias
+
+
+def gradient_of(value: Any, spec: Problem) -> np.ndarray:
+    """grad_output, checked and batched."""
+    grad = _args.array("grad_output", value)
+    _args.dtype_among("grad_output", grad, (*FLOATS, *COMPLEX))
+    _args.same_dtype("grad_output", grad, "input", spec.input)
+    _args.same_shape("grad_output", grad, spec.output_shape if spec.batched else spec.output_shape[1:])
+    return grad if spec.batched else grad[None]
+
+
+def mask_of(value: Any) -> tuple[bool, bool, bool]:
+    """output_mask, checked: three flags."""
+    if not _args.is_sequence(value) or len(value) != 3:
+        raise ValueError(f"output_mask must be three flags, got {_args.shown(value)}")
+    first, second, third = (_args.flag(f"output_mask[{i}]", item) for i, item in enumerate(value))
+    return first, second, third

@@ -1,0 +1,467 @@
+"""conv_transpose and its gradients, in 1, 2 and 3 dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import _args, _arrays, _conv_args, _kernels
+from . import _plan_conv as plan
+from ._threads import threads_for
+
+__all__ = [
+    "conv_transpose1d",
+    "conv_transpose1d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
+    "conv_transpose3d",
+    "conv_transpose3d_backward",
+    "set_minimal_filtering",
+]
+
+_minimal_filtering = True
+
+
+def set_minimal_filtering(on: Any) -> None:
+    """Say whether transposed convolution may use minimal filtering where it is faster.
+
+    At present every call takes the direct path, whatever is set here.
+
+    Parameters
+    ----------
+    on : bool
+
+    Raises
+    ------
+    TypeError
+        If `on` is not a bool.
+
+    Examples
+    --------
+    >>> import upsampling as up
+    >>> up.set_minimal_filtering(True)
+    """
+    global _minimal_filtering
+    _minimal_filtering = _args.flag("on", on)
+
+
+def _five(array: np.ndarray) -> np.ndarray:
+    """(N, C, *space) as (N, C, D, H, W), a view."""
+    return array[(slice(None), slice(None), *(None,) * (5 - array.ndim))]
+
+
+def _axes(spec: _conv_args.Problem) -> list[tuple[int, ...]]:
+    """(size, out, kernel, stride, padding, dilation) for each of three axes."""
+    rank = len(spec.stride)
+    rows = zip(
+        spec.input.shape[2:], spec.output_shape[2:], spec.weight.shape[2:], spec.stride, spec.padding, spec.dilation,
+        strict=True,
+    )
+    return [(1, 1, 1, 1, 0, 1)] * (3 - rank) + list(rows)
+
+
+def _precision(dtype: np.dtype) -> tuple[str, Any]:
+    """The kernels' precision for a dtype, and the dtype that they read and write."""
+    if dtype.kind in "iu":
+        return "i64", np.uint64
+    return ("f64", np.float64) if dtype == np.float64 else ("f32", np.float32)
+
+
+def _contract(
+    x: np.ndarray, w: np.ndarray, bias: np.ndarray, y: np.ndarray, groups: int, strides: tuple[int, int, int],
+    axes: list[tuple[int, ...]], pairs: Callable, phases: Callable,
+) -> None:
+    """Run the kernel that sums over channels and taps."""
+    depth, height, width = pairs(*axes[0]), pairs(*axes[1]), phases(*axes[2])
+    kernel = [axis[2] for axis in axes]
+    precision = _precision(y.dtype)[0]
+    # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.
+    x, w, bias, y = (array.view(np.float64) if array.dtype == np.uint64 else array for array in (x, w, bias, y))
+    work = y.size * (x.shape[1] // groups) * int(np.prod(kernel)) // max(axes[2][3], 1)
+    _kernels.load("dense", precision).contract(
+        _five(x), np.ascontiguousarray(w).reshape(-1), bias, _five(y), groups, np.array(strides, np.intp),
+        np.array(kernel, np.intp), np.array((width.step, width.xstep), np.intp), depth.first, depth.pairs,
+        height.first, height.pairs, width.first, width.taps, width.start, width.count, threads_for(work),
+    )
+
+
+def _real_forward(spec: _conv_args.Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray) -> None:
+    taps = int(np.prod(w.shape[2:]))
+    start = np.zeros(y.shape[1], y.dtype) if bias is None else np.ascontiguousarray(bias, y.dtype)
+    per_group = w.shape[0] // spec.groups * w.shape[1] * taps
+    strides = (per_group, w.shape[1] * taps, taps)
+    _contract(x, w, start, y, spec.groups, strides, _axes(spec), plan.forward_pairs, plan.forward_phases)
+
+
+def _real_input_gradient(spec: _conv_args.Problem, g: np.ndarray, w: np.ndarray, y: np.ndarray) -> None:
+    taps = int(np.prod(w.shape[2:]))
+    axes = _axes(spec)
+    per_group = w.shape[0] // spec.groups * w.shape[1] * taps
+    strides = (per_group, taps, w.shape[1] * taps)
+    _contract(g, w, np.zeros(y.shape[1], y.dtype), y, spec.groups, strides, axes, plan.backward_pairs, plan.backward_phases)
+
+
+def _real_weight_gradient(spec: _conv_args.Problem, x: np.ndarray, g: np.ndarray) -> np.ndarray:
+    axes = _axes(spec)
+    result = np.zeros(spec.weight.shape, x.dtype)
+    if x.size:
+        _kernels.load("outer", _precision(x.dtype)[0]).weight_gradient(
+            _five(x), _five(g), result.reshape(*result.shape[:2], -1), spec.groups,
+            np.array([axis[3] for axis in axes], np.intp), *(plan.tap_ranges(*axis) for axis in axes),
+            threads_for(result.size * x.size // x.shape[1]),
+        )
+    return result
+
+
+def _computed(array: np.ndarray) -> np.ndarray:
+    """An array that a kernel can read, in the dtype in which it is computed."""
+    array = _arrays.readable(array)
+    return array.astype(_precision(array.dtype)[1], copy=False)
+
+
+def _complex_parts(run: Callable[[np.ndarray, np.ndarray], np.ndarray], a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """A bilinear operation of complex operands from the real one."""
+    ar, ai, br, bi = (np.ascontiguousarray(part) for part in (a.real, a.imag, b.real, b.imag))
+    real = run(ar, br) - run(ai, bi)
+    imaginary = run(ar, bi) + run(ai, br)
+    result = np.empty(real.shape, a.dtype)
+    result.real, result.imag = real, imaginary
+    return result
+
+
+def _forward(spec: _conv_args.Problem, bias: np.ndarray | None, result: np.ndarray) -> None:
+    """Write a transposed convolution of any accepted dtype."""
+    shape = result.shape
+    if spec.input.dtype.kind == "c":
+
+        def run(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+            y = np.empty(shape, x.dtype)
+            _real_forward(spec, x, w, None, y)
+            return y
+
+        result[...] = _complex_parts(run, _arrays.readable(spec.input), _arrays.readable(spec.weight))
+        if bias is not None:
+            result += bias.reshape(-1, *(1,) * (len(shape) - 2))
+        return
+    x, w = _computed(spec.input), _computed(spec.weight)
+    y = result if result.dtype == x.dtype else _arrays.allocate(shape, x.dtype, _arrays.is_channels_last(result))
+    _real_forward(spec, x, w, None if bias is None else bias.astype(x.dtype), y)
+    if y is not result:
+        result[...] = y.astype(result.dtype)
+
+
+def _conv_transpose(rank: int, spec: _conv_args.Problem, bias: Any, out: Any) -> np.ndarray:
+    bias = _conv_args.bias_of(bias, spec)
+    last = _arrays.is_channels_last(_arrays.readable(spec.input[:1]))
+    batched_out = out[None] if isinstance(out, np.ndarray) and not spec.batched else out
+    dtype = spec.input.dtype.newbyteorder("=")
+    inputs = [array for array in (spec.input, spec.weight, bias) if array is not None]
+    result = _arrays.target(batched_out, spec.output_shape, dtype, last, inputs)
+    if result.size:
+        _forward(spec, bias, result)
+    _arrays.deliver(result, batched_out)
+    if out is not None:
+        return out
+    return result if spec.batched else result[0]
+
+
+def _backward(rank: int, spec: _conv_args.Problem, grad_output: Any, output_mask: Any) -> tuple[Any, Any, Any]:
+    g = _conv_args.gradient_of(grad_output, spec)
+    wanted = _conv_args.mask_of(output_mask)
+    dtype = spec.input.dtype.newbyteorder("=")
+
+    def input_gradient(g: np.ndarray, w: np.ndarray) -> np.ndarray:
+        y = _arrays.allocate(spec.input.shape, g.dtype, _arrays.is_channels_last(g))
+        if y.size:
+            _real_input_gradient(spec, g, w, y)
+        return y
+
+    def weight_gradient(x: np.ndarray, g: np.ndarray) -> np.ndarray:
+        return _real_weight_gradient(spec, x, g)
+
+    grad_input = grad_weight = grad_bias = None
+    if dtype.kind == "c":
+        x, w, g = (_arrays.readable(array) for array in (spec.input, spec.weight, g))
+        grad_input = _complex_parts(input_gradient, g, w.conj()) if wanted[0] else None
+        grad_weight = _complex_parts(weight_gradient, x.conj(), g) if wanted[1] else None
+    else:
+        x, w, g = (_computed(array) for array in (spec.input, spec.weight, g))
+        grad_input = input_gradient(g, w).astype(dtype, copy=False) if wanted[0] else None
+        grad_weight = weight_gradient(x, g).astype(dtype, copy=False) if wanted[1] else None
+    if wanted[2]:
+        grad_bias = np.ascontiguousarray(g).sum(axis=(0, *range(2, g.ndim))).astype(dtype, copy=False)
+    if grad_input is not None and not spec.batched:
+        grad_input = grad_input[0]
+    return grad_input, grad_weight, grad_bias
+
+
+def conv_transpose1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: Any = 1,
+    dilation: Any = 1,
+    *,
+    output_size: Any = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the transposed convolution, as ``torch.nn.functional.conv_transpose1d`` does.
+
+    ``out[m, o]`` is the sum of ``input[c, i] * weight[c, m, k]`` over all ``i * stride + k * dilation - padding == o``.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, C_in, L) or (C_in, L)
+        float16, bfloat16, float32, float64, a complex or an integer dtype (integers wrap).
+    weight : ndarray, shape (C_in, C_out // groups, K)
+        Of the same dtype.
+    bias : ndarray, shape (C_out,), optional
+        Of the same dtype.
+    stride, padding, output_padding, dilation : int or sequence of int
+        `output_padding`, below stride or dilation, makes the output larger.
+    groups : int
+        Groups of channels that do not mix.
+    output_size : sequence of int, optional
+        The wanted size, instead of `output_padding`.
+    out : ndarray, optional
+        Where to write.
+
+    Returns
+    -------
+    ndarray, shape (N, C_out, L) or (C_out, L)
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        For a wrong argument, or a result that does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> up.conv_transpose1d(np.ones((1, 2, 3)), np.ones((2, 4, 2)), stride=2).shape
+    (1, 4, 6)
+    """
+    spec = _conv_args.problem(1, input, weight, stride, padding, output_padding, groups, dilation, output_size)
+    return _conv_transpose(1, spec, bias, out)
+
+
+def conv_transpose1d_backward(
+    grad_output: Any,
+    input: Any,
+    weight: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: Any = 1,
+    dilation: Any = 1,
+    *,
+    output_mask: Any = (True, True, True),
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Return the gradients of ``conv_transpose1d`` with respect to input, weight and bias.
+
+    Parameters
+    ----------
+    grad_output : ndarray
+        Of the forward result's shape and dtype, a float or complex one.
+    input, weight, stride, padding, output_padding, groups, dilation
+        The forward call's.
+    output_mask : sequence of three bool
+        Which gradients are wanted; the others are None and cost nothing.
+
+    Returns
+    -------
+    tuple of ndarray or None
+        ``(grad_input, grad_weight, grad_bias)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong argument.
+    """
+    spec = _conv_args.problem(1, input, weight, stride, padding, output_padding, groups, dilation)
+    return _backward(1, spec, grad_output, output_mask)
+
+
+def conv_transpose2d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: Any = 1,
+    dilation: Any = 1,
+    *,
+    output_size: Any = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the transposed convolution, as ``torch.nn.functional.conv_transpose2d`` does.
+
+    ``out[m, o]`` is the sum of ``input[c, i] * weight[c, m, k]`` over all ``i * stride + k * dilation - padding == o``.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, C_in, H, W) or (C_in, H, W)
+        float16, bfloat16, float32, float64, a complex or an integer dtype (integers wrap).
+    weight : ndarray, shape (C_in, C_out // groups, KH, KW)
+        Of the same dtype.
+    bias : ndarray, shape (C_out,), optional
+        Of the same dtype.
+    stride, padding, output_padding, dilation : int or sequence of int
+        `output_padding`, below stride or dilation, makes the output larger.
+    groups : int
+        Groups of channels that do not mix.
+    output_size : sequence of int, optional
+        The wanted size, instead of `output_padding`.
+    out : ndarray, optional
+        Where to write.
+
+    Returns
+    -------
+    ndarray, shape (N, C_out, H, W) or (C_out, H, W)
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        For a wrong argument, or a result that does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> up.conv_transpose2d(np.ones((1, 2, 3, 3)), np.ones((2, 4, 2, 2)), stride=2).shape
+    (1, 4, 6, 6)
+    """
+    spec = _conv_args.problem(2, input, weight, stride, padding, output_padding, groups, dilation, output_size)
+    return _conv_transpose(2, spec, bias, out)
+
+
+def conv_transpose2d_backward(
+    grad_output: Any,
+    input: Any,
+    weight: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: Any = 1,
+    dilation: Any = 1,
+    *,
+    output_mask: Any = (True, True, True),
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Return the gradients of ``conv_transpose2d`` with respect to input, weight and bias.
+
+    Parameters
+    ----------
+    grad_output : ndarray
+        Of the forward result's shape and dtype, a float or complex one.
+    input, weight, stride, padding, output_padding, groups, dilation
+        The forward call's.
+    output_mask : sequence of three bool
+        Which gradients are wanted; the others are None and cost nothing.
+
+    Returns
+    -------
+    tuple of ndarray or None
+        ``(grad_input, grad_weight, grad_bias)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong argument.
+    """
+    spec = _conv_args.problem(2, input, weight, stride, padding, output_padding, groups, dilation)
+    return _backward(2, spec, grad_output, output_mask)
+
+
+def conv_transpose3d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: Any = 1,
+    dilation: Any = 1,
+    *,
+    output_size: Any = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the transposed convolution, as ``torch.nn.functional.conv_transpose3d`` does.
+
+    ``out[m, o]`` is the sum of ``input[c, i] * weight[c, m, k]`` over all ``i * stride + k * dilation - padding == o``.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, C_in, D, H, W) or (C_in, D, H, W)
+        float16, bfloat16, float32, float64, a complex or an integer dtype (integers wrap).
+    weight : ndarray, shape (C_in, C_out // groups, KD, KH, KW)
+        Of the same dtype.
+    bias : ndarray, shape (C_out,), optional
+        Of the same dtype.
+    stride, padding, output_padding, dilation : int or sequence of int
+        `output_padding`, below stride or dilation, makes the output larger.
+    groups : int
+        Groups of channels that do not mix.
+    output_size : sequence of int, optional
+        The wanted size, instead of `output_padding`.
+    out : ndarray, optional
+        Where to write.
+
+    Returns
+    -------
+    ndarray, shape (N, C_out, D, H, W) or (C_out, D, H, W)
+
+    Raises
+    ------
+    TypeError, ValueError, MemoryError
+        For a wrong argument, or a result that does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> up.conv_transpose3d(np.ones((1, 2, 3, 3, 3)), np.ones((2, 4, 2, 2, 2)), stride=2).shape
+    (1, 4, 6, 6, 6)
+    """
+    spec = _conv_args.problem(3, input, weight, stride, padding, output_padding, groups, dilation, output_size)
+    return _conv_transpose(3, spec, bias, out)
+
+
+def conv_transpose3d_backward(
+    grad_output: Any,
+    input: Any,
+    weight: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: Any = 1,
+    dilation: Any = 1,
+    *,
+    output_mask: Any = (True, True, True),
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Return the gradients of ``conv_transpose3d`` with respect to input, weight and bias.
+
+    Parameters
+    ----------
+    grad_output : ndarray
+        Of the forward result's shape and dtype, a float or complex one.
+    input, weight, stride, padding, output_padding, groups, dilation
+        The forward call's.
+    output_mask : sequence of three bool
+        Which gradients are wanted; the others are None and cost nothing.
+
+    Returns
+    -------
+    tuple of ndarray or None
+        ``(grad_input, grad_weight, grad_bias)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong argument.
+    """
+    spec = _conv_args.problem(3, input, weight, stride, padding, output_padding, groups, dilation)
+    return _backward(3, spec, grad_output, output_mask)
