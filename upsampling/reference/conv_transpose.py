@@ -122,7 +122,9 @@ def _backward(spec: _conv_args.Problem, grad_output: Any, output_mask: Any, dtyp
         for c, m in _groups(spec) if slices else []:
             at, factor = g[:, m][slices[1]], w[(c, slice(None), *tap)]
             grad_input[:, c][slices[0]] += np.einsum("nm...,cm->nc...", at, factor)
-            grad_weight[(c, slice(None), *tap)] += np.einsum("nc...,nm...->cm", x[:, c][slices[0]], at)
+            pixels = x[:, c][slices[0]]
+            flat = (pixels.reshape(*pixels.shape[:2], -1), at.reshape(*at.shape[:2], -1))
+            grad_weight[(c, slice(None), *tap)] += np.einsum("ncs,nms->cm", *flat)
     grad_bias = g.sum(axis=(0, *range(2, g.ndim)))
     final = spec.input.dtype.newbyteorder("=") if dtype is None else dtype
     results = [grad_input if spec.batched else grad_input[0], grad_weight, grad_bias]
