@@ -127,7 +127,8 @@ def _conv_cases() -> list[Case]:
     cases = [
         conv(1, (2, 3, 7), (3, 4, 3), True, (*FLOATS, *COMPLEX, *INTEGERS), stride=2, padding=1),
         conv(2, (2, 3, 4, 5), (3, 4, 3, 2), True, (*FLOATS, *COMPLEX, *INTEGERS), stride=(2, 3), padding=(1, 0)),
-        conv(3, (1, 2, 3, 2, 4), (2, 3, 2, 3, 2), True, (*FLOATS, *COMPLEX, "uint8", "int64"), stride=2, padding=(0, 1, 0)),
+        conv(3, (1, 2, 3, 2, 4), (2, 3, 2, 3, 2), True, (*FLOATS, *COMPLEX, "uint8", "int64"), stride=2,
+             padding=(0, 1, 0)),
         # unbatched
         conv(1, (3, 7), (3, 2, 4), True, stride=3),
         conv(2, (3, 4, 5), (3, 2, 3, 3)),
