@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from . import _args
+from . import _args, _interpolate_args
 
 
 def max_pool_output_size(
@@ -195,3 +195,77 @@ def conv_transpose_output_size(
             raise ValueError(f"the output's size on axis {axis} would be {size}; it must be from 1 to 2**63 - 1")
         result.append(size)
     return tuple(result)
+
+
+def interpolate_output_size(input_size: Sequence[int], size: Any = None, scale_factor: Any = None) -> tuple[int, ...]:
+    """Return the space sizes of ``interpolate``'s result.
+
+    On each axis the wanted `size`, or ``floor(L * scale_factor)`` computed in float64 (so 88 * (120 / 88) gives 119).
+
+    Parameters
+    ----------
+    input_size : sequence of int
+        Sizes of the space axes.
+    size : int or sequence of int, optional
+    scale_factor : float or sequence of float, optional
+        Exactly one of `size` and `scale_factor` must be given.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError, TypeError
+        For sizes below 1 or of 2**63 and more, and scales that are not finite and above 0.
+
+    Examples
+    --------
+    >>> interpolate_output_size((4, 5), scale_factor=2.5), interpolate_output_size((4, 5), size=(8, 3))
+    ((10, 12), (8, 3))
+    """
+    return _interpolate_args.output_space(tuple(input_size), size, scale_factor)[0]
+
+
+def resize_output_size(
+    image_size: Sequence[int], size: Any = None, scale: Any = None
+) -> tuple[int, int]:
+    """Return the height and width of ``resize``'s result.
+
+    Parameters
+    ----------
+    image_size : pair of int
+        The image's height and width.
+    size : int or pair of int, optional
+        The output's height and width, or one number for both.
+    scale : float or pair of float, optional
+        Instead of `size`: each output extent is the extent times its scale, rounded to the nearest
+        integer (a half to the even one, as Python's ``round``), and at least 1.
+
+    Returns
+    -------
+    pair of int
+
+    Raises
+    ------
+    TypeError, ValueError
+        Unless exactly one of `size` and `scale` is given, and every extent is at least 1.
+
+    Examples
+    --------
+    >>> resize_output_size((300, 451), scale=0.5)
+    (150, 226)
+    """
+    height, width = _args.integers("image_size", image_size, 2, minimum=1)
+    if (size is None) == (scale is None):
+        given = "neither" if size is None else "both"
+        raise ValueError(f"exactly one of size and scale must be given, got {given}")
+    if size is not None:
+        rows, columns = _args.integers("size", size, 2, minimum=1)
+        return rows, columns
+    result = []
+    for extent, factor in zip((height, width), _args.numbers("scale", scale, 2), strict=True):
+        if extent * factor >= _args.LARGEST:
+            raise ValueError(f"scale must give an extent below 2**63, got {factor} for {extent} pixels")
+        result.append(max(1, round(extent * factor)))
+    return result[0], result[1]

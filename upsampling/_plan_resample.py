@@ -1,0 +1,289 @@
+"""Resampling tables: every mode, as one table for each axis, made from sizes alone.
+
+Row o of a table says which source elements output o is made of, and with what weights. This is the only
+place of the compiled layer where a mode is known; the kernels see tables.
+
+PyTorch's coordinate arithmetic is followed operation by operation where it decides a result: nearest
+indices (float32, with one fused multiply-add in its general loops) and the source coordinates of the
+plain linear and cubic modes. Weights are computed from the coordinate in float64 and rounded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Tables for axes of at most this many elements are kept, so that the cache holds some tens of MiB at most.
+CACHED_EXTENT = 2**14
+CACHED_TABLES = 128
+
+
+class AxisTable(NamedTuple):
+    """Output o is the sum over t < count[o] of weights[o, t] * source[start[o] + t]."""
+
+    size_in: int
+    size_out: int
+    start: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]  # hides tuple.count
+    weights: np.ndarray
+
+
+class Axis(NamedTuple):
+    """What a table is made from; `scale` is the scale factor where it decides the coordinates, else None."""
+
+    kind: str
+    size_in: int
+    size_out: int
+    scale: float | None = None
+    align_corners: bool = False
+    antialias: bool = False
+
+
+def keeps(axis: Axis) -> bool:
+    """Whether resampling along this axis is the identity, so that it needs no table.
+
+    Where the sizes are equal, PyTorch's linear and antialiased modes copy whatever the scale factor is; the
+    others use it.
+    """
+    if axis.size_in != axis.size_out:
+        return False
+    copies = axis.kind in ("linear", "area") or axis.antialias or axis.align_corners
+    return copies or axis.scale is None or axis.scale == 1.0
+
+
+def table(axis: Axis, coordinates: Any = np.float64, weights: Any = np.float64) -> AxisTable | None:
+    """Return the table of an axis, None if it is the identity.
+
+    `coordinates` is the dtype of PyTorch's coordinate arithmetic, `weights` that of the weights.
+    """
+    if keeps(axis):
+        return None
+    build = _cached if axis.size_in + axis.size_out <= CACHED_EXTENT else _build
+    return build(axis, np.dtype(coordinates).type, np.dtype(weights).type)
+
+
+def _build(axis: Axis, coordinates: type, weights: type) -> AxisTable:
+    if axis.kind == "area":
+        return _area(axis, weights)
+    if axis.antialias:
+        return _antialiased(axis, weights)
+    return _plain(axis, coordinates, weights)
+
+
+@lru_cache(maxsize=CACHED_TABLES)
+def _cached(axis: Axis, coordinates: type, weights: type) -> AxisTable:
+    return _build(axis, coordinates, weights)
+
+
+def step(axis: Axis, dtype: type) -> Any:
+    """Return how far the source coordinate moves from one output to the next, in PyTorch's arithmetic of `dtype`."""
+    if axis.align_corners:
+        return dtype(axis.size_in - 1) / dtype(axis.size_out - 1) if axis.size_out > 1 else dtype(0)
+    if axis.scale is not None:
+        return dtype(1.0 / axis.scale)
+    return dtype(axis.size_in) / dtype(axis.size_out)
+
+
+def _fused(a: np.ndarray, b: Any, c: float) -> np.ndarray:
+    """Compute a * b + c, for float32 rounded once (the product of two float32 is exact in float64)."""
+    if a.dtype == np.float32:
+        return (a.astype(np.float64) * np.float64(b) + c).astype(np.float32)
+    return a * b + c
+
+
+def source(axis: Axis, dtype: type) -> np.ndarray:
+    """Return each output's source coordinate, in PyTorch's arithmetic of `dtype` (fusing the half-pixel shift)."""
+    outputs: np.ndarray = np.arange(axis.size_out, dtype=np.int64).astype(dtype)
+    moved = step(axis, dtype)
+    return outputs * moved if axis.align_corners else _fused(outputs + dtype(0.5), moved, -0.5)
+
+
+def nearest_indices(axis: Axis, arithmetic: str) -> np.ndarray | None:
+    """Return the source index of each output for the modes nearest and nearest-exact; None if it is the identity.
+
+    `arithmetic` names which of PyTorch's loops is followed: "small" (two-dimensional results of at most 128 rows and
+    columns together; float32; nearest copies equal sizes and doubles double ones whatever the scale factor is),
+    "single" and "double" (its general loops, for float32 and narrower and for float64). All round the coordinate to
+    float32 before its floor.
+    """
+    if keeps(axis) or (axis.size_in == axis.size_out and axis.kind == "nearest" and arithmetic == "small"):
+        return None
+    cached = axis.size_in + axis.size_out <= CACHED_EXTENT
+    return (_cached_indices if cached else _indices)(axis, arithmetic)
+
+
+def _indices(axis: Axis, arithmetic: str) -> np.ndarray:
+    dtype = np.float64 if arithmetic == "double" else np.float32
+    outputs = np.arange(axis.size_out, dtype=np.int64).astype(dtype)
+    if axis.kind == "nearest" and arithmetic == "small" and axis.size_out == 2 * axis.size_in:
+        position = outputs * dtype(0.5)  # whatever the scale factor is
+    elif axis.kind == "nearest":
+        position = outputs * step(axis, dtype)
+    elif arithmetic == "small":
+        position = (outputs + dtype(0.5)) * step(axis, dtype)
+    else:
+        position = np.maximum(source(axis, dtype), dtype(0)) + dtype(0.5)
+    indices = np.minimum(np.floor(position.astype(np.float32)).astype(np.int64), axis.size_in - 1)
+    indices.flags.writeable = False
+    return indices
+
+
+@lru_cache(maxsize=CACHED_TABLES)
+def _cached_indices(axis: Axis, arithmetic: str) -> np.ndarray:
+    return _indices(axis, arithmetic)
+
+
+def index_table(indices: np.ndarray, size_in: int, weights: Any = np.float64) -> AxisTable:
+    """Turn indices into a table: one tap of weight 1 for each output."""
+    ones = np.ones(len(indices), np.int64)
+    return _frozen(size_in, indices, ones, ones.astype(weights)[:, None])
+
+
+def _frozen(size_in: int, start: np.ndarray, count: np.ndarray, weights: np.ndarray) -> AxisTable:
+    """Make a table of read-only arrays in C order, because it may be shared by a cache."""
+    arrays = np.ascontiguousarray(start), np.ascontiguousarray(count), np.ascontiguousarray(weights)
+    for array in arrays:
+        array.flags.writeable = False
+    return AxisTable(size_in, len(start), *arrays)
+
+
+def _area(axis: Axis, weights: type) -> AxisTable:
+    """Average over floor(o * in / out) ... ceil((o + 1) * in / out) - 1: adaptive average pooling."""
+    outputs = np.arange(axis.size_out, dtype=np.int64)
+    start = outputs * axis.size_in // axis.size_out
+    count = -(-(outputs + 1) * axis.size_in // axis.size_out) - start
+    inside = np.arange(count.max()) < count[:, None]
+    return _frozen(axis.size_in, start, count, np.where(inside, 1.0 / count[:, None], 0.0).astype(weights))
+
+
+def triangle(x: np.ndarray) -> np.ndarray:
+    """Evaluate the linear filter, of support 1."""
+    return np.maximum(1.0 - np.abs(x), 0.0)
+
+
+def keys(x: np.ndarray, a: float) -> np.ndarray:
+    """Evaluate Keys' cubic filter, of support 2."""
+    x = np.abs(x)
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
+    return np.where(x < 1, near, np.where(x < 2, far, 0.0))
+
+
+def lanczos(x: np.ndarray) -> np.ndarray:
+    """Evaluate the sinc function windowed by one three times as wide, of support 3."""
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+
+
+# name: (filter when antialiased, its support)
+FILTERS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {
+    "linear": (triangle, 1),
+    "bicubic": (lambda x: keys(x, -0.5), 2),
+    "lanczos": (lanczos, 3),
+}
+
+
+def _antialiased(axis: Axis, weights: type) -> AxisTable:
+    """Stretch the filter to the step where that is above 1, cut it at the borders, divide it by its sum."""
+    function, reach = FILTERS[axis.kind]
+    moved = float(step(axis, np.float64))
+    stretch = max(moved, 1.0)
+    return filter_table(axis.size_in, axis.size_out, moved, function, reach * stretch, stretch, weights)
+
+
+def filter_table(
+    size_in: int,
+    size_out: int,
+    moved: float,
+    function: Callable[[np.ndarray], np.ndarray],
+    support: float,
+    stretch: float,
+    weights: Any = np.float64,
+) -> AxisTable:
+    """Make the table of a filter centred at (o + 1/2) * `moved`, `support` source pixels to either side."""
+    center = (np.arange(size_out) + 0.5) * moved
+    start = np.minimum(np.maximum((center - support + 0.5).astype(np.int64), 0), size_in - 1)
+    end = np.minimum((center + support + 0.5).astype(np.int64), size_in)
+    count = np.maximum(end - start, 1)
+    taps = np.arange(count.max())
+    values = function((taps + (start + 0.5 - center)[:, None]) / stretch)
+    values[taps >= count[:, None]] = 0.0
+    total = values.sum(1, keepdims=True)
+    return _trimmed(size_in, start, count, values / np.where(total == 0, 1, total), weights)
+
+
+def _trimmed(size_in: int, start: np.ndarray, count: np.ndarray, values: np.ndarray, weights: Any) -> AxisTable:
+    """Leave out the taps of weight 0 at either end of the windows."""
+    present = values != 0
+    first = np.where(present.any(1), present.argmax(1), 0)
+    last = np.where(present.any(1), values.shape[1] - present[:, ::-1].argmax(1), 1)
+    count = last - first
+    taps = np.arange(count.max())
+    shifted = np.take_along_axis(values, np.minimum(first[:, None] + taps, values.shape[1] - 1), 1)
+    return _frozen(size_in, start + first, count, np.where(taps < count[:, None], shifted, 0.0).astype(weights))
+
+
+def _plain(axis: Axis, coordinates: type, weights: type) -> AxisTable:
+    """Interpolate between the neighbours of the source coordinate; outside the source, they are its border's pixels."""
+    position = source(axis, coordinates)
+    if axis.kind == "linear":
+        position = np.maximum(position, coordinates(0))
+    left = np.floor(position)
+    fraction = (position - left).astype(np.float64)[:, None]
+    left = left.astype(np.int64)[:, None]
+    if axis.kind == "linear":
+        taps, values = np.arange(0, 2), np.concatenate([1.0 - fraction, fraction], 1)
+    elif axis.kind == "bicubic":
+        taps = np.arange(-1, 3)
+        values = keys(fraction - taps, -0.75)
+    else:
+        taps = np.arange(-2, 4)
+        values = lanczos(fraction - taps)
+        values /= values.sum(1, keepdims=True)
+    return _clamped(axis.size_in, left + taps, values, weights)
+
+
+def _clamped(size_in: int, indices: np.ndarray, values: np.ndarray, weights: Any) -> AxisTable:
+    """Move taps outside the source to its border, where their weights are added up."""
+    indices = np.clip(indices, 0, size_in - 1)
+    start = indices[:, 0]
+    count = indices[:, -1] - start + 1
+    merged = np.zeros((len(indices), count.max()))
+    rows = np.arange(len(indices))
+    for tap in range(indices.shape[1]):
+        merged[rows, indices[:, tap] - start] += values[:, tap]
+    return _frozen(size_in, start, count, merged.astype(weights))
+
+
+def transposed(table: AxisTable) -> AxisTable:
+    """Return the table of the adjoint: each input gathers from the outputs that it went to, in ascending order."""
+    start, end = table.start, table.start + table.count
+    # Windows move forward; where rounding made one step back, it is widened with weight 0.
+    low = np.minimum.accumulate(start[::-1])[::-1]
+    high = np.maximum.accumulate(end)
+    inputs = np.arange(table.size_in)
+    first = np.searchsorted(high, inputs, "right")
+    count = np.maximum(np.searchsorted(low, inputs, "right") - first, 0)
+    first = np.minimum(first, max(table.size_out - 1, 0))
+    taps = np.arange(max(int(count.max(initial=0)), 1))
+    outputs = np.minimum(first[:, None] + taps, table.size_out - 1)
+    offset = inputs[:, None] - start[outputs]
+    used = (taps < count[:, None]) & (offset >= 0) & (offset < table.count[outputs])
+    values = table.weights[outputs, np.where(used, offset, 0)]
+    return _frozen(table.size_out, first, count, np.where(used, values, 0).astype(table.weights.dtype))
+
+
+@lru_cache(maxsize=CACHED_TABLES)
+def _cached_transposed(axis: Axis, coordinates: type, weights: type) -> AxisTable | None:
+    made = table(axis, coordinates, weights)
+    return None if made is None else transposed(made)
+
+
+def transposed_table(axis: Axis, coordinates: Any = np.float64, weights: Any = np.float64) -> AxisTable | None:
+    """Return `transposed(table(...))`, cached like the table."""
+    if axis.size_in + axis.size_out <= CACHED_EXTENT:
+        return _cached_transposed(axis, np.dtype(coordinates).type, np.dtype(weights).type)
+    made = table(axis, coordinates, weights)
+    return None if made is None else transposed(made)
