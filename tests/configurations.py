@@ -145,6 +145,12 @@ def random_interpolate(rng: Choose) -> Case:
         scales = tuple(max(float(scale), 1.0 / extent + 1e-3) for scale, extent in zip(drawn, space, strict=True))
         options["scale_factor"] = scales if rank > 1 or rng.random() < 0.5 else scales[0]
         options["recompute_scale_factor"] = (None, False, True)[int(rng.integers(3))]
+    if options.get("antialias"):
+        # PyTorch's antialiased result of width 1 mixes up the axes (it takes the tensor for channels-last).
+        size = options.get("size")
+        width = np.ravel(size)[-1] if size is not None else int(space[-1] * np.ravel(options["scale_factor"])[-1])
+        if width < 2:
+            options = {name: value for name, value in options.items() if "scale_factor" not in name} | {"size": (5, 4)}
     dtypes = ("uint8",) if mode.startswith("nearest") and rng.random() < 0.1 else real_dtype(rng)
     return resample(shape, dtypes, mode=mode, **options)
 
