@@ -99,9 +99,13 @@ def _run(options: argparse.Namespace) -> int:
             return status
         results += json.loads(part.read_text())
         part.unlink()
-    options.json.write_text(json.dumps({"machine": report.machine(), "results": results}, indent=1))
+    bandwidth = {threads: report.copy_bandwidth(int(threads)) for threads in options.threads.split(",")}
+    described = {**report.machine(), "copy_bandwidth": bandwidth}
+    options.json.write_text(json.dumps({"machine": described, "results": results}, indent=1))
     report.plot(results, options.plot)
     print("\n".join(["", *report.sets(results)]))
+    for threads, speed in bandwidth.items():
+        print(f"copy bandwidth, {threads}t: {speed / 1e9:.1f} GB/s read and written")
     print(f"\n{options.json}\n{options.plot}")
     return 0
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,22 @@ import numpy as np
 
 PACKAGES = ("numpy", "torch", "onnxruntime", "openvino", "ncnn", "opencv-python-headless", "opencv-python", "pillow",
             "kornia-rs", "scikit-image", "scipy")  # fmt: skip
+
+
+def copy_bandwidth(threads: int, size: int = 2**26, rounds: int = 5) -> float:
+    """Bytes a second, read and written, of the best of some parallel NumPy copies into memory already touched.
+
+    The peak of multiply-adds is not measured: a register-only loop needs compiled code, which this folder has not.
+    """
+    source, target = np.ones(size, np.uint8), np.zeros(size, np.uint8)
+    parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
+    best = float("inf")
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(rounds):
+            start = time.perf_counter()
+            list(pool.map(lambda pair: np.copyto(*pair), parts))
+            best = min(best, time.perf_counter() - start)
+    return 2 * size / best
 
 
 def machine() -> dict[str, Any]:

@@ -207,7 +207,8 @@ def _interpolate_rows() -> list[Row]:
     rows = []
     modes = ("nearest", "nearest-exact", "bilinear", "bicubic")
     # By 1.43 and 5.9 the size is given: with a factor PyTorch alone computes coordinates from the factor itself.
-    targets = {2: (1, 3, 512, 512), 4: (1, 3, 224, 224), (1544, 2745): (1, 3, 1080, 1920), (1510, 1510): (1, 1, 256, 256),
+    targets = {2: (1, 3, 512, 512), 4: (1, 3, 224, 224),
+               (1544, 2745): (1, 3, 1080, 1920), (1510, 1510): (1, 1, 256, 256),
                8: (8, 64, 64, 64), 0.5: (1, 3, 1080, 1920), 0.25: (1, 256, 64, 64)}  # fmt: skip
     for mode in modes:
         rows += [_sample(shape, mode, target) for target, shape in targets.items()]
