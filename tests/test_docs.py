@@ -126,10 +126,11 @@ def test_docstring_of_an_operator(layer, name):
     assert text, "no docstring"
     assert text.splitlines()[0].endswith(".")
     assert len(text.splitlines()[0]) <= 120
+    if layer is reference:  # it states the formula; the arguments are those of the compiled function
+        return
     found = sections(text)
     assert found[:2] == ["Parameters", "Returns"]
-    if layer is up:
-        assert {"Raises", "Examples"} <= set(found)
+    assert {"Raises", "Examples"} <= set(found)
     described = text.split("Parameters\n")[1].split("Returns\n")[0]
     for parameter in inspect.signature(function).parameters:
         assert parameter in described, f"{parameter} is not described"
