@@ -4,6 +4,7 @@ values are (N, C, L) and planes (N, C, P) items, both with a last axis that hold
 checked. A task is one plane, so each element has one writer; where a position stands twice the last in row-major order wins.
 """
 
+from cython cimport view
 from cython.parallel cimport prange
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
@@ -12,8 +13,8 @@ cdef extern from "simd.h" nogil:
     void* scratch(size_t bytes)
 
 ctypedef long long position
-ctypedef const unsigned char[:, :, :, ::1] items
-ctypedef unsigned char[:, :, :, ::1] writable_items
+ctypedef const unsigned char[:, :, :, ::view.contiguous] items
+ctypedef unsigned char[:, :, :, ::view.contiguous] writable_items
 
 
 cdef inline void put_items(

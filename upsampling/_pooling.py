@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,8 @@ def _flat(array: np.ndarray) -> np.ndarray:
     """(N, C, *space) in C or channels-last order as (N, C, positions), a view."""
     if _arrays.is_channels_last(array):
         last = np.moveaxis(array, 1, -1)
-        return np.moveaxis(last.reshape(last.shape[0], -1, last.shape[-1]), -1, 1)
-    return array.reshape(*array.shape[:2], -1)
+        return np.moveaxis(last.reshape(last.shape[0], math.prod(last.shape[1:-1]), last.shape[-1]), -1, 1)
+    return array.reshape(*array.shape[:2], math.prod(array.shape[2:]))
 
 
 def _bytes(array: np.ndarray) -> np.ndarray:
@@ -51,11 +52,16 @@ def _bytes(array: np.ndarray) -> np.ndarray:
     return array[..., None].view(np.uint8)
 
 
+def _passed(array: np.ndarray) -> np.ndarray:
+    """The array as a kernel takes it: Cython knows the compiled type of an integer build by a float's name."""
+    return array.view(np.float64) if array.dtype.kind in "iu" else array
+
+
 def _computed(array: np.ndarray) -> tuple[str, np.ndarray]:
     """The precision in which an array's elements are compared, exactly, and the array in it."""
     if array.dtype.kind in "iu":
         if array.dtype == np.uint64:
-            return "i64", (array ^ SIGN).view(np.int64)
+            return "i64", array ^ SIGN
         return "i64", array.astype(np.int64, copy=False)
     return ("f64", array) if array.dtype == np.float64 else ("f32", array.astype(np.float32, copy=False))
 
@@ -77,7 +83,7 @@ def _max_pool(
         ones, zeros = (1,) * (3 - rank), (0,) * (3 - rank)
         numbers = (*ones, *spec[0], *ones, *spec[1], *zeros, *spec[2], *ones, *spec[3])
         _kernels.load("pool", precision).pool(
-            _five(read), np.array(numbers, np.intp), _five(y), _five(at), wanted,
+            _passed(_five(read)), np.array(numbers, np.intp), _passed(_five(y)), _five(at), wanted,
             threads_for(y.size * int(np.prod(spec.kernel_size))),
         )
     values = (y.view(np.uint64) ^ SIGN) if x.dtype == np.uint64 else y.astype(x.dtype, copy=False)
@@ -129,7 +135,7 @@ def _max_unpool_backward(rank: int, grad_output: Any, indices: Any) -> np.ndarra
     shape = np.shape(indices)
     if len(shape) != grad.ndim or shape[:-rank] != grad.shape[:-rank]:
         raise ValueError(f"indices must have a shape that begins with {grad.shape[:-rank]}, got {shape}")
-    like = np.broadcast_to(grad.dtype.type(), shape)
+    like = np.broadcast_to(np.zeros((), grad.dtype), shape)
     plane = int(np.prod(grad.shape[-rank:], dtype=object))
     at = _pool_args.positions("indices", indices, "indices", like, rank, plane)
     g, at = _arrays.readable(_batched(grad, rank)), _arrays.readable(_batched(at, rank))

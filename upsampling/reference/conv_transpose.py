@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ def _backward(spec: _conv_args.Problem, grad_output: Any, output_mask: Any, dtyp
             at, factor = g[:, m][slices[1]], w[(c, slice(None), *tap)]
             grad_input[:, c][slices[0]] += np.einsum("nm...,cm->nc...", at, factor)
             pixels = x[:, c][slices[0]]
-            flat = (pixels.reshape(*pixels.shape[:2], -1), at.reshape(*at.shape[:2], -1))
+            flat = tuple(part.reshape(*part.shape[:2], math.prod(part.shape[2:])) for part in (pixels, at))
             grad_weight[(c, slice(None), *tap)] += np.einsum("ncs,nms->cm", *flat)
     grad_bias = g.sum(axis=(0, *range(2, g.ndim)))
     final = spec.input.dtype.newbyteorder("=") if dtype is None else dtype

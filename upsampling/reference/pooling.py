@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def _max_pool(rank: int, input: Any, windows: tuple, ceil_mode: Any, return_indi
     spec = _pool_args.windows(rank, *windows)
     x = _pool_args.image("input", input, rank)
     shape = _pool_args.pooled_shape(x, rank, spec, ceil_mode)
-    planes = x.reshape(-1, *x.shape[-rank:])
+    planes = x.reshape(math.prod(x.shape[:-rank]), *x.shape[-rank:])
     values = np.empty((len(planes), *shape[-rank:]), x.dtype.newbyteorder("="))
     indices = np.empty(values.shape, np.int64)
     for plane, *o in np.ndindex(*values.shape):
@@ -61,7 +62,7 @@ def _max_pool_backward(rank: int, grad_output: Any, indices: Any, input_size: An
     at = _pool_args.positions("indices", indices, "grad_output", grad, rank, plane)
     sums = np.zeros((int(np.prod(shape[:-rank])), plane))
     for p, g, where in zip(
-        range(len(sums)), grad.reshape(len(sums), -1), at.reshape(len(sums), -1), strict=True
+        range(len(sums)), grad.reshape(len(sums), math.prod(grad.shape[-rank:])), at.reshape(len(sums), math.prod(at.shape[-rank:])), strict=True
     ):
         for value, i in zip(g, where, strict=True):
             sums[p, i] += float(value)
@@ -76,7 +77,7 @@ def _max_unpool(rank: int, input: Any, indices: Any, windows: tuple, output_size
     at = _pool_args.positions("indices", indices, "input", x, rank, plane)
     count = int(np.prod(shape[:-rank]))
     out = np.zeros((count, plane), x.dtype.newbyteorder("=") if dtype is None else dtype)
-    for p, values, where in zip(range(count), x.reshape(count, -1), at.reshape(count, -1), strict=True):
+    for p, values, where in zip(range(count), x.reshape(count, math.prod(x.shape[-rank:])), at.reshape(count, math.prod(at.shape[-rank:])), strict=True):
         for value, i in zip(values, where, strict=True):
             out[p, i] = value
     return out.reshape(shape)
@@ -89,7 +90,7 @@ def _max_unpool_backward(rank: int, grad_output: Any, indices: Any, dtype: Any) 
     at = _pool_args.positions("indices", at, "indices", at, rank, plane)
     count = int(np.prod(at.shape[:-rank]))
     out = np.zeros((count, int(np.prod(at.shape[-rank:]))), grad.dtype.newbyteorder("=") if dtype is None else dtype)
-    for p, g, where in zip(range(count), grad.reshape(count, -1), at.reshape(count, -1), strict=True):
+    for p, g, where in zip(range(count), grad.reshape(count, math.prod(grad.shape[-rank:])), at.reshape(count, math.prod(at.shape[-rank:])), strict=True):
         last = {int(i): j for j, i in enumerate(where)}
         for i, j in last.items():
             out[p, j] = g[i]
