@@ -106,6 +106,14 @@ def array(name: str, value: Any, ranks: Iterable[int] | None = None) -> np.ndarr
     return value
 
 
+def image(name: str, value: Any) -> np.ndarray:
+    """`value` as an array (..., C, H, W) of any dtype."""
+    result = array(name, value)
+    if result.ndim < 3:
+        raise ValueError(f"{name} must have at least 3 dimensions, got shape {result.shape}")
+    return result
+
+
 def is_bfloat16(dtype: np.dtype) -> bool:
     """Whether `dtype` is ml_dtypes' bfloat16 (asked without importing ml_dtypes)."""
     return dtype.name == "bfloat16"

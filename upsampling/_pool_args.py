@@ -10,6 +10,10 @@ import numpy as np
 from . import _args, sizes
 
 
+FLOATS = ("float32", "float64", "float16", "bfloat16")
+INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
+
+
 class Windows(NamedTuple):
     """The parameters of pooling or unpooling, one number an axis."""
 
@@ -48,7 +52,7 @@ def input_shape(grad: np.ndarray, rank: int, input_size: Any) -> tuple[int, ...]
     """The shape of max_pool's input: `input_size` in full, or the sizes of the space axes alone."""
     if not _args.is_sequence(input_size) or len(input_size) not in (rank, grad.ndim):
         raise ValueError(f"input_size must be {grad.ndim} or {rank} integers, got {_args.shown(input_size)}")
-    shape = tuple(_args.integer(f"input_size[{axis}]", n) for axis, n in enumerate(input_size))
+    shape = tuple(_args.integer(f"input_size[{axis}]", n, minimum=0) for axis, n in enumerate(input_size))
     lead = grad.shape[:-rank]
     if len(shape) != rank and shape[:-rank] != lead:
         raise ValueError(f"input_size must begin with {lead} as grad_output does, got {shape}")

@@ -25,8 +25,6 @@ __all__ = [
     "max_unpool3d_backward",
 ]
 
-FLOATS = ("float32", "float64", "float16", "bfloat16")
-INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
 SIGN = np.uint64(2**63)
 
 
@@ -72,7 +70,7 @@ def _max_pool(
     spec = _pool_args.windows(rank, kernel_size, stride, padding, dilation)
     ceil_mode, wanted = _args.flag("ceil_mode", ceil_mode), _args.flag("return_indices", return_indices)
     array = _pool_args.image("input", input, rank)
-    _args.dtype_among("input", array, (*FLOATS, *INTEGERS))
+    _args.dtype_among("input", array, (*_pool_args.FLOATS, *_pool_args.INTEGERS))
     shape = _pool_args.pooled_shape(_batched(array, rank), rank, spec, ceil_mode)
     x = _arrays.readable(_batched(array, rank))
     last = _arrays.is_channels_last(x)
@@ -94,7 +92,7 @@ def _max_pool(
 
 def _max_pool_backward(rank: int, grad_output: Any, indices: Any, input_size: Any) -> np.ndarray:
     grad = _args.array("grad_output", grad_output, (rank + 1, rank + 2))
-    _args.dtype_among("grad_output", grad, FLOATS)
+    _args.dtype_among("grad_output", grad, _pool_args.FLOATS)
     shape = _pool_args.input_shape(grad, rank, input_size)
     plane = int(np.prod(shape[-rank:], dtype=object))
     at = _arrays.readable(_batched(_pool_args.positions("indices", indices, "grad_output", grad, rank, plane), rank))

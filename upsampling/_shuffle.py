@@ -11,13 +11,6 @@ from . import _args, _arrays, sizes
 __all__ = ["pixel_shuffle", "pixel_unshuffle"]
 
 
-def _image(value: Any) -> np.ndarray:
-    array = _args.array("input", value)
-    if array.ndim < 3:
-        raise ValueError(f"input must have at least 3 dimensions, got shape {array.shape}")
-    return array
-
-
 def _filled(view: np.ndarray, shape: tuple[int, ...], channels_last: bool) -> np.ndarray:
     """A copy of `view`, whose elements in row-major order are those of a result of `shape`."""
     if not channels_last:
@@ -53,7 +46,7 @@ def pixel_shuffle(input: Any, upscale_factor: Any) -> np.ndarray:
     array([[[[0, 1],
              [2, 3]]]])
     """
-    array = _image(input)
+    array = _args.image("input", input)
     shape = sizes.pixel_shuffle_output_size(array.shape, upscale_factor)
     r = int(upscale_factor)
     *lead, channels, height, width = shape
@@ -88,7 +81,7 @@ def pixel_unshuffle(input: Any, downscale_factor: Any) -> np.ndarray:
     >>> up.pixel_unshuffle(np.arange(4).reshape(1, 1, 2, 2), 2).ravel()
     array([0, 1, 2, 3])
     """
-    array = _image(input)
+    array = _args.image("input", input)
     shape = sizes.pixel_unshuffle_output_size(array.shape, downscale_factor)
     r = int(downscale_factor)
     *lead, channels, height, width = array.shape

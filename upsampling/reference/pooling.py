@@ -36,7 +36,9 @@ def _window(start: tuple[int, ...], spec: _pool_args.Windows, shape: tuple[int, 
 
 def _max_pool(rank: int, input: Any, windows: tuple, ceil_mode: Any, return_indices: Any, dtype: Any) -> Any:
     spec = _pool_args.windows(rank, *windows)
+    ceil_mode, return_indices = _args.flag("ceil_mode", ceil_mode), _args.flag("return_indices", return_indices)
     x = _pool_args.image("input", input, rank)
+    _args.dtype_among("input", x, (*_pool_args.FLOATS, *_pool_args.INTEGERS))
     shape = _pool_args.pooled_shape(x, rank, spec, ceil_mode)
     planes = x.reshape(math.prod(x.shape[:-rank]), *x.shape[-rank:])
     values = np.empty((len(planes), *shape[-rank:]), x.dtype.newbyteorder("="))
@@ -57,6 +59,7 @@ def _max_pool(rank: int, input: Any, windows: tuple, ceil_mode: Any, return_indi
 
 def _max_pool_backward(rank: int, grad_output: Any, indices: Any, input_size: Any, dtype: Any) -> np.ndarray:
     grad = _args.array("grad_output", grad_output, (rank + 1, rank + 2))
+    _args.dtype_among("grad_output", grad, _pool_args.FLOATS)
     shape = _pool_args.input_shape(grad, rank, input_size)
     plane = int(np.prod(shape[-rank:]))
     at = _pool_args.positions("indices", indices, "grad_output", grad, rank, plane)

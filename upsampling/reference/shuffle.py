@@ -13,7 +13,7 @@ __all__ = ["pixel_shuffle", "pixel_unshuffle"]
 
 def pixel_shuffle(input: Any, upscale_factor: Any, *, dtype: Any = None) -> np.ndarray:
     """out[..., c, h, w] = input[..., c * r^2 + (h mod r) * r + w mod r, h // r, w // r]."""
-    x = _args.array("input", input)
+    x = _args.image("input", input)
     shape = sizes.pixel_shuffle_output_size(x.shape, upscale_factor)
     r = int(upscale_factor)
     out = np.empty(shape, x.dtype.newbyteorder("="))
@@ -24,7 +24,7 @@ def pixel_shuffle(input: Any, upscale_factor: Any, *, dtype: Any = None) -> np.n
 
 def pixel_unshuffle(input: Any, downscale_factor: Any, *, dtype: Any = None) -> np.ndarray:
     """out[..., c * r^2 + i * r + j, h, w] = input[..., c, h * r + i, w * r + j]."""
-    x = _args.array("input", input)
+    x = _args.image("input", input)
     shape = sizes.pixel_unshuffle_output_size(x.shape, downscale_factor)
     r = int(downscale_factor)
     out = np.empty(shape, x.dtype.newbyteorder("="))
