@@ -53,7 +53,7 @@ WRONG: list[tuple[str, dict[str, Any], type, str]] = [
     (POOL, {"input": X2.astype(complex), "kernel_size": 2}, TypeError, "complex"),
     (f"{POOL}_backward", {"grad_output": X2, "indices": I2 + 36, "input_size": X2.shape}, ValueError, "indices"),
     (f"{POOL}_backward", {"grad_output": X2, "indices": I2[:1], "input_size": X2.shape}, ValueError, "indices"),
-    (f"{POOL}_backward", {"grad_output": X2, "indices": I2, "input_size": (6, 6)}, ValueError, "input_size"),
+    (f"{POOL}_backward", {"grad_output": X2, "indices": I2, "input_size": (2, 3, 6, 6)}, ValueError, "input_size"),
     (UNPOOL, {"input": X2, "indices": I2 + 109, "kernel_size": 2}, ValueError, "indices"),
     (UNPOOL, {"input": X2, "indices": I2 - 1, "kernel_size": 2}, ValueError, "indices"),
     (UNPOOL, {"input": X2, "indices": I2 + 2**32, "kernel_size": 2}, ValueError, "indices"),
