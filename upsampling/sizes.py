@@ -157,7 +157,7 @@ def conv_transpose_output_size(
         Sizes of the space axes.
     kernel_size, stride, padding, output_padding, dilation : int or sequence of int
     output_size : sequence of int, optional
-        Not together with `output_padding`.
+        Where it is given, `output_padding` is not looked at.
 
     Returns
     -------
@@ -179,8 +179,6 @@ def conv_transpose_output_size(
     pads = _args.integers("padding", padding, rank)
     extra = _args.integers("output_padding", output_padding, rank)
     dilations = _args.integers("dilation", dilation, rank, minimum=1)
-    if output_size is not None and any(extra):
-        raise ValueError(f"output_padding must be 0 where output_size is given, got {output_padding}")
     wanted = None if output_size is None else _args.integers("output_size", output_size, rank)
     result = []
     for axis, (n, k, s, p, d) in enumerate(zip(input_size, kernels, strides, pads, dilations, strict=True)):
