@@ -23,7 +23,7 @@ def compare(case: cases.Case, arguments: dict, results: list[np.ndarray]) -> Non
 
     first = next(iter(arguments.values())).dtype
     call = getattr(reference, case.function)
-    if cases.exact(case) or first.kind in "iubMV":
+    if cases.exact(case) or (first.kind in "iubMV" and first.name != "bfloat16"):
         wanted = bounds.outputs(call(**arguments))
         assert len(results) == len(wanted)
         for got, exact in zip(results, wanted, strict=True):
