@@ -262,6 +262,7 @@ def test_constructors_take_pytorchs_arguments(torch, name):
         ("Upsample", (2.5,), {}, TypeError, "size must be an integer, got 2.5"),
         ("Upsample", (), {"scale_factor": 0}, ValueError, "scale_factor must be finite and above 0"),
         ("Upsample", (2,), {"align_corners": 1}, TypeError, "align_corners must be True or False"),
+        ("Upsample", (2, None, "cubic"), {}, ValueError, "mode must be one of nearest, .*, got 'cubic'"),
         ("PixelShuffle", (0,), {}, ValueError, "upscale_factor must be from 1"),
         ("PixelUnshuffle", (2.0,), {}, TypeError, "downscale_factor must be an integer"),
     ],

@@ -156,7 +156,7 @@ class _ConvTransposeNd(Layer):
             self.bias,
             self.stride,
             self.padding,
-            self.output_padding,
+            self.output_padding if output_size is None else 0,
             self.groups,
             self.dilation,
             output_size=output_size,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _args
+from .. import _args, _interpolate_args
 from ..functional import interpolate, interpolate_backward
 from ._layer import Layer
 
@@ -60,7 +60,7 @@ class Upsample(Layer):
         Raises
         ------
         ValueError
-            If a number is out of its range.
+            If a number is out of its range, or `mode` is none of the modes.
         TypeError
             If an argument has a wrong type.
         """
@@ -68,7 +68,7 @@ class Upsample(Layer):
         self.name = type(self).__name__
         self.size = None if size is None else _checked_size(size)
         self.scale_factor = None if scale_factor is None else _scales(scale_factor)
-        self.mode = mode
+        self.mode = _args.choice("mode", mode, _interpolate_args.MODES)
         self.align_corners = None if align_corners is None else _args.flag("align_corners", align_corners)
         self.recompute_scale_factor = (
             None if recompute_scale_factor is None else _args.flag("recompute_scale_factor", recompute_scale_factor)
