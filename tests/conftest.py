@@ -42,7 +42,9 @@ def _threads_restored():
 
 @pytest.fixture
 def threads_forced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every call uses the threads that are set, however small it is."""
+    """Every call uses the threads that are set, however small it is, and whatever others made of the pool."""
     from upsampling import _threads
+    from upsampling._kernels import cpu
 
+    monkeypatch.setattr(_threads, "_initial_openmp", cpu.max_threads())
     monkeypatch.setattr(_threads, "SERIAL_WORK", 0)

@@ -92,7 +92,8 @@ def test_wrong_numbers_are_refused_and_change_nothing(value, error):
     assert up.get_num_threads() == before
 
 
-def test_small_work_takes_one_thread_and_large_work_all():
+def test_small_work_takes_one_thread_and_large_work_all(monkeypatch):
+    monkeypatch.setattr(_threads, "_initial_openmp", cpu.max_threads())
     with up.num_threads(4):
         assert _threads.threads_for(_threads.SERIAL_WORK - 1) == 1
         assert _threads.threads_for(_threads.SERIAL_WORK) == (4 if cpu.openmp() else 1)

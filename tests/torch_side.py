@@ -10,8 +10,6 @@ import torch
 from bounds import computing, contract, coordinate_error, storage, terms
 from cases import Case, axis_values, exact
 
-torch.set_num_threads(1)
-
 
 def tensor(array: np.ndarray) -> torch.Tensor:
     if array.dtype.name == "bfloat16":
