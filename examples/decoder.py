@@ -65,7 +65,7 @@ def discs(count: int, size: int, rng: np.random.Generator) -> np.ndarray:
     return (1 / (1 + np.exp(distance - size / 4)))[:, None].astype(np.float32)
 
 
-def main(steps: int = 300) -> tuple[float, float]:
+def main(steps: int = 150) -> tuple[float, float]:
     """Train, and return the mean squared error before and after."""
     rng = np.random.default_rng(0)
     decoder = Decoder(rng)
