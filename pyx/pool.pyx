@@ -33,12 +33,12 @@ ctypedef long long position
 
 cdef inline Py_ssize_t first_inside(Py_ssize_t start, Py_ssize_t dilation) noexcept nogil:
     """The first tap of a window that is not in the padding on the left."""
-    return 0 if start >= 0 else (-start + dilation - 1) // dilation
+    return 0 if start >= 0 else (-start - 1) // dilation + 1
 
 
 cdef inline Py_ssize_t last_inside(Py_ssize_t start, Py_ssize_t dilation, Py_ssize_t kernel, Py_ssize_t size) noexcept nogil:
     """One past the last tap of a window that is inside the input."""
-    return min(kernel, (size - start + dilation - 1) // dilation if size > start else 0)
+    return min(kernel, (size - start - 1) // dilation + 1 if size > start else 0)
 
 
 cdef void pool_row(
@@ -56,7 +56,11 @@ cdef void pool_row(
         c0 = first_inside(w0, spec[11])
         c1 = last_inside(w0, spec[11], spec[2], size[2])
         best = LOWEST
-        where = ((d0 + a0 * spec[9]) * size[1] + h0 + b0 * spec[10]) * size[2] + w0 + c0 * spec[11]
+        # The window's first element; of a window that lies in the padding alone, the nearest element of the input.
+        d = min(d0 + a0 * spec[9], size[0] - 1)
+        h = min(h0 + b0 * spec[10], size[1] - 1)
+        w = min(w0 + c0 * spec[11], size[2] - 1)
+        where = (d * size[1] + h) * size[2] + w
         for a in range(a0, a1):
             d = d0 + a * spec[9]
             for b in range(b0, b1):

@@ -32,6 +32,16 @@ def windows(rank: int, kernel_size: Any, stride: Any, padding: Any, dilation: An
     return Windows(kernel, steps, pads, _args.integers("dilation", dilation, rank, minimum=1))
 
 
+def taps_in_reach(spec: Windows, space: Sequence[int]) -> Windows:
+    """The same windows with no tap that is outside of every input: numbers whose products fit in 64 bits."""
+    reach = [n + p for n, p in zip(space, spec.padding, strict=True)]
+    dilation = tuple(min(d, far) for d, far in zip(spec.dilation, reach, strict=True))
+    kernel = tuple(
+        min(k, (far - 1) // d + 1) for k, far, d in zip(spec.kernel_size, reach, dilation, strict=True)
+    )
+    return spec._replace(kernel_size=kernel, dilation=dilation)
+
+
 def image(name: str, value: Any, rank: int) -> np.ndarray:
     """An array (C, *space) or (N, C, *space), of which only the batch may be empty."""
     array = _args.array(name, value, (rank + 1, rank + 2))

@@ -79,11 +79,14 @@ def _max_pool(
     at = _arrays.allocate(shape if wanted else (1,) * len(shape), np.int64, last and wanted)
     if y.size:
         ones, zeros = (1,) * (3 - rank), (0,) * (3 - rank)
-        numbers = (*ones, *spec[0], *ones, *spec[1], *zeros, *spec[2], *ones, *spec[3])
+        taps = _pool_args.taps_in_reach(spec, array.shape[-rank:])
+        numbers = (*ones, *taps.kernel_size, *ones, *taps.stride, *zeros, *taps.padding, *ones, *taps.dilation)
         _kernels.load("pool", precision).pool(
             _passed(_five(read)), np.array(numbers, np.intp), _passed(_five(y)), _five(at), wanted,
-            threads_for(y.size * int(np.prod(spec.kernel_size))),
+            threads_for(y.size * math.prod(taps.kernel_size)),
         )
+        if x.dtype.kind == "i" and max(spec.dilation) > 1:  # a window in the padding alone has the dtype's least value
+            np.maximum(y, np.iinfo(x.dtype).min, out=y)
     values = (y.view(np.uint64) ^ SIGN) if x.dtype == np.uint64 else y.astype(x.dtype, copy=False)
     if array.ndim == rank + 1:
         values, at = values[0], at[0]

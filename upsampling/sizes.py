@@ -26,7 +26,7 @@ def max_pool_output_size(
     input_size : sequence of int
         Sizes of the space axes.
     kernel_size, stride, padding, dilation : int or sequence of int
-        `stride` None is `kernel_size`; `padding` is at most half of the window's extent.
+        `stride` None is `kernel_size`; `padding` is at most half of `kernel_size`.
     ceil_mode : bool
 
     Returns
@@ -52,8 +52,8 @@ def max_pool_output_size(
     result = []
     for axis, (length, k, s, p, d) in enumerate(zip(input_size, kernels, strides, pads, dilations, strict=True)):
         reach = d * (k - 1) + 1
-        if p > reach // 2:
-            raise ValueError(f"padding[{axis}] must be at most half of the window's extent {reach}, got {p}")
+        if p > k // 2:
+            raise ValueError(f"padding[{axis}] must be at most half of the kernel's size {k}, got {p}")
         room = length + 2 * p - reach
         count = (room + s - 1) // s + 1 if up else room // s + 1
         if up and (count - 1) * s >= length + p:

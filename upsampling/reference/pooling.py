@@ -50,7 +50,14 @@ def _max_pool(rank: int, input: Any, windows: tuple, ceil_mode: Any, return_indi
             value = planes[(plane, *at)]
             if best is None or value > planes[(plane, *best)] or value != value:
                 best = at
-        values[(plane, *o)] = planes[(plane, *best)]
+        if best is None:  # a window in the padding alone: the lowest value, at the nearest element
+            best = tuple(
+                min(s + max(0, -(s // d)) * d, n - 1)
+                for s, d, n in zip(start, spec.dilation, planes.shape[1:], strict=True)
+            )
+            values[(plane, *o)] = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -np.inf
+        else:
+            values[(plane, *o)] = planes[(plane, *best)]
         indices[(plane, *o)] = np.ravel_multi_index(best, planes.shape[1:])
     values, indices = values.reshape(shape), indices.reshape(shape)
     values = values if dtype is None else values.astype(dtype)
