@@ -1,143 +1,97 @@
-"""interpolate and its gradient, in 1, 2 and 3 dimensions."""
+"""`interpolate` and `interpolate_backward`: arguments to tables, tables to kernels."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from . import _args, _arrays, _interpolate_args, _kernels
-from . import _plan_resample as plan
+from . import _args, _arrays, _interpolate_args, _plan_resample, _resample
 from ._interpolate_args import Request
-from ._threads import threads_for
+from ._plan_resample import Axis, AxisTable
 
 __all__ = ["interpolate", "interpolate_backward"]
-
-
-def _axes(asked: Request) -> list[plan.Axis]:
-    return [
-        plan.Axis(asked.kind, n, m, scale, asked.align_corners, asked.antialias)
-        for n, m, scale in zip(asked.space, asked.out_space, asked.scales, strict=True)
-    ]
-
-
-def _computing(dtype: np.dtype) -> tuple[str, type]:
-    """The kernels' precision for a dtype: float64 for integers too, which are to be rounded right."""
-    return ("f32", np.float32) if dtype.name in ("float16", "bfloat16", "float32") else ("f64", np.float64)
-
-
-def _passes(array: np.ndarray, tables: list[plan.AxisTable | None], last: bool, dtype: np.dtype) -> np.ndarray:
-    """Resample an (N, C, *space) array, the inner axis first; the result has its order."""
-    precision, real = _computing(dtype)
-    now = np.ascontiguousarray(np.moveaxis(array, 1, -1) if last else array, real)
-    first = 1 if last else 2
-    for axis in range(len(tables) - 1, -1, -1):
-        table = tables[axis]
-        if table is None:
-            continue
-        at = first + axis
-        shape = (*now.shape[:at], table.size_out, *now.shape[at + 1 :])
-        result = np.zeros(shape, real) if not table.count.all() else _arrays.allocate(shape, real)
-        outer, inner = math.prod(shape[:at]), math.prod(shape[at + 1 :])
-        _kernels.load("resample", precision).resample(
-            now.reshape(outer, table.size_in, inner), result.reshape(outer, table.size_out, inner),
-            table.start.astype(np.intp, copy=False), table.count.astype(np.intp, copy=False), table.weights,
-            threads_for(result.size * table.weights.shape[1]),
-        )
-        now = result
-    return np.moveaxis(now, -1, 1) if last else now
-
-
-def _stored(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Round computed values to the result's dtype; integers to nearest, halves up, saturated."""
-    if dtype.kind not in "iu":
-        return values.astype(dtype, copy=False)
-    limits = np.iinfo(dtype)
-    rounded = np.floor(values + (0.5 + _interpolate_args.tie_margin(dtype)))
-    return np.clip(rounded, limits.min, limits.max).astype(dtype)
-
-
-def _nearest(array: np.ndarray, asked: Request, last: bool) -> np.ndarray:
-    """Copy the elements that the index tables name, along one axis after the other."""
-    now = np.moveaxis(array, 1, -1) if last else array
-    for axis, made in enumerate(_axes(asked)):
-        indices = plan.nearest_indices(made, _interpolate_args.nearest_arithmetic(array.dtype, asked))
-        if indices is not None:
-            now = np.take(now, indices, axis=axis + (1 if last else 2))
-    now = np.ascontiguousarray(now)
-    return np.moveaxis(now, -1, 1) if last else now
-
-
-def _checked(name: str, array: np.ndarray) -> np.ndarray:
-    if array.ndim not in (3, 4, 5):
-        raise ValueError(f"{name} must have 3, 4 or 5 dimensions (N, C, *space), got shape {array.shape}")
-    return array
 
 
 def interpolate(
     input: Any,
     size: Any = None,
     scale_factor: Any = None,
-    mode: Any = "nearest",
-    align_corners: Any = None,
-    recompute_scale_factor: Any = None,
-    antialias: Any = False,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
     *,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Resample an array to another size, as ``torch.nn.functional.interpolate`` does.
+    """Resample an array along its space axes, to a size or by a scale factor.
+
+    PyTorch's ``torch.nn.functional.interpolate``. Output sizes and both nearest modes are PyTorch's bit for bit (for
+    its C-order arrays). Beyond PyTorch: bicubic and lanczos in 1 and 3 dimensions, lanczos without antialias,
+    antialias for linear and trilinear, integers in every mode, any dtype in the nearest modes.
 
     Parameters
     ----------
-    input : ndarray, shape (N, C, L), (N, C, H, W) or (N, C, D, H, W)
-        A float dtype, uint8, int8, uint16 or int16; with the nearest modes any dtype.
-    size, scale_factor : number or sequence of numbers
-        The output's size, or what multiplies the input's; exactly one of them.
+    input : ndarray
+        Shape (N, C, *space) with 1, 2 or 3 space axes. Any dtype for nearest and nearest-exact; float16, bfloat16,
+        float32, float64, uint8, int8, uint16 or int16 for the other modes.
+    size : int or sequence of int, optional
+        The result's space, one number for all axes or one for each.
+    scale_factor : float or sequence of float, optional
+        How much larger the result's space is, rounded down to whole sizes. Exactly one of `size` and `scale_factor` is
+        given.
     mode : str
-        nearest, nearest-exact, linear, bilinear, bicubic, trilinear, area or lanczos.
+        nearest, nearest-exact, area, bicubic or lanczos for any rank; linear for one space axis, bilinear for two,
+        trilinear for three.
     align_corners : bool, optional
-        Whether the corner pixels' centres, not their outer edges, are aligned.
+        Lay the corner pixels' centres on each other instead of the pixels' outer borders; for linear, bilinear,
+        trilinear and bicubic. None is False.
     recompute_scale_factor : bool, optional
-        Whether coordinates follow the two sizes and not `scale_factor`.
+        True takes the coordinates' scale from the sizes; else a given `scale_factor` is used as it is.
     antialias : bool
-        Stretch the filter when shrinking.
+        Widen the filter where the result is smaller, for linear, bilinear, trilinear, bicubic and lanczos.
     out : ndarray, optional
-        Where to write.
+        Where to write the result: of its shape and dtype, with any strides.
 
     Returns
     -------
     ndarray
-        Of the input's dtype; integers are rounded to nearest and saturated.
+        Shape (N, C, *out_space), of the input's dtype, channels-last if the input is. Integers are rounded to nearest,
+        halves up, and limited to their range.
 
     Raises
     ------
-    TypeError, ValueError, MemoryError
-        For a wrong argument, or a result that does not fit.
+    ValueError
+        For values and shapes that do not fit each other; the message names the argument and what it may be.
+    TypeError
+        For a dtype that the mode does not take, and for arguments of other types.
+    MemoryError
+        Where the result does not fit in memory.
 
     Examples
     --------
-    >>> import numpy as np, upsampling as up
-    >>> up.interpolate(np.array([[[0.0, 4.0]]]), size=4, mode="linear")
+    >>> import numpy as np
+    >>> import upsampling as up
+    >>> up.interpolate(np.array([[[0.0, 4.0]]]), scale_factor=2, mode="linear")
     array([[[0., 1., 3., 4.]]])
+    >>> up.interpolate(np.array([[[True, False]]]), size=3)
+    array([[[ True,  True, False]]])
     """
-    array = _checked("input", _args.array("input", input))
+    input = _args.array("input", input)
     asked = _interpolate_args.request(
-        array.shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+        input.shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
     )
-    _interpolate_args.check_dtype("input", array, asked)
-    shape = (*array.shape[:2], *asked.out_space)
-    read = _arrays.readable(array)
-    last = _arrays.is_channels_last(read)
-    result = _arrays.target(out, shape, read.dtype, last, [array])
+    _interpolate_args.check_dtype("input", input, asked)
+    channels_last = _arrays.is_channels_last(input)
+    dtype = input.dtype.newbyteorder("=")
+    # The result is allocated first, so that a size beyond memory is noticed before tables of that size are made.
+    result = _arrays.target(out, (*input.shape[:2], *asked.out_space), dtype, channels_last, [input])
     if result.size:
+        source = _arrays.readable(input)
         if asked.is_nearest:
-            result[...] = _nearest(read, asked, last)
+            _resample.gather(source, result, _indices(asked, dtype))
         else:
-            _, real = _computing(read.dtype)
-            coordinates = _interpolate_args.coordinate_dtype(read.dtype)
-            tables = [plan.table(axis, coordinates, real) for axis in _axes(asked)]
-            result[...] = _stored(_passes(read, tables, last, read.dtype), read.dtype)
+            _resample.resample(source, result, _tables(asked, dtype, transposed=False))
     return _arrays.deliver(result, out)
 
 
@@ -146,57 +100,79 @@ def interpolate_backward(
     input_size: Any,
     size: Any = None,
     scale_factor: Any = None,
-    mode: Any = "nearest",
-    align_corners: Any = None,
-    recompute_scale_factor: Any = None,
-    antialias: Any = False,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> np.ndarray:
-    """Return the gradient of ``interpolate`` with respect to its input: the exact adjoint.
+    """Give the gradient for `interpolate`'s input: the exact adjoint of the call with the same arguments.
+
+    Where PyTorch's backward is not the adjoint of its own forward (equal sizes with a scale factor other than 1;
+    nearest modes in float64), this is the forward's adjoint all the same.
 
     Parameters
     ----------
     grad_output : ndarray
-        Of the forward result's shape and a float dtype.
+        The gradient for `interpolate`'s result, of its shape; float16, bfloat16, float32 or float64.
     input_size : sequence of int
-        The input's shape, or its space sizes alone.
+        The input's shape (N, C, *space), or its space alone.
     size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
-        The forward call's.
+        As in the call of `interpolate`.
 
     Returns
     -------
-    ndarray, of the input's shape
+    ndarray
+        Shape (N, C, *space), of grad_output's dtype, channels-last if grad_output is; float16 and bfloat16 are
+        accumulated in float32.
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument.
+    ValueError
+        For arguments that `interpolate` refuses, or a gradient of another shape than its result's.
+    TypeError
+        For another dtype.
+    MemoryError
+        Where the result does not fit in memory.
 
     Examples
     --------
-    >>> import numpy as np, upsampling as up
-    >>> up.interpolate_backward(np.ones((1, 1, 4)), (1, 1, 2), scale_factor=2)
+    >>> import numpy as np
+    >>> import upsampling as up
+    >>> up.interpolate_backward(np.ones((1, 1, 4)), (1, 1, 2), size=4, mode="linear")
     array([[[2., 2.]]])
     """
-    grad = _checked("grad_output", _args.array("grad_output", grad_output))
-    shape = _interpolate_args.input_shape(input_size, grad)
+    grad_output = _args.array("grad_output", grad_output, (3, 4, 5))
+    shape = _interpolate_args.input_shape(input_size, grad_output)
     asked = _interpolate_args.request(
         shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias, "input_size"
     )
-    _interpolate_args.check_dtype("grad_output", grad, asked, gradient=True)
-    _interpolate_args.check_gradient(grad, shape, asked)
-    read = _arrays.readable(grad)
-    last = _arrays.is_channels_last(read)
-    result = _arrays.allocate(shape, read.dtype, last)
-    if not result.size:
-        return result
-    _, real = _computing(read.dtype)
-    tables: list[plan.AxisTable | None] = []
-    for axis in _axes(asked):
-        if asked.is_nearest:
-            indices = plan.nearest_indices(axis, _interpolate_args.nearest_arithmetic(read.dtype, asked))
-            made = None if indices is None else plan.transposed(plan.index_table(indices, axis.size_in, real))
-        else:
-            made = plan.transposed_table(axis, _interpolate_args.coordinate_dtype(read.dtype), real)
-        tables.append(made)
-    result[...] = _passes(read, tables, last, read.dtype)
+    _interpolate_args.check_dtype("grad_output", grad_output, asked, gradient=True)
+    _interpolate_args.check_gradient(grad_output, shape, asked)
+    channels_last = _arrays.is_channels_last(grad_output)
+    dtype = grad_output.dtype.newbyteorder("=")
+    result = _arrays.allocate(shape, dtype, channels_last)
+    if result.size:
+        _resample.resample(_arrays.readable(grad_output), result, _tables(asked, dtype, transposed=True))
     return result
+
+
+def _axes(asked: Request) -> list[Axis]:
+    return [
+        Axis(asked.kind, *sizes, asked.align_corners, asked.antialias)
+        for sizes in zip(asked.space, asked.out_space, asked.scales, strict=True)
+    ]
+
+
+def _indices(asked: Request, dtype: np.dtype) -> list[np.ndarray | None]:
+    arithmetic = _interpolate_args.nearest_arithmetic(dtype, asked)
+    return [_plan_resample.nearest_indices(axis, arithmetic) for axis in _axes(asked)]
+
+
+def _tables(asked: Request, dtype: np.dtype, transposed: bool) -> list[AxisTable | None]:
+    weights = _resample.precision_of(dtype)
+    if asked.is_nearest:
+        arithmetic = _interpolate_args.nearest_arithmetic(dtype, asked)
+        return [_plan_resample.transposed_indices(axis, arithmetic, weights) for axis in _axes(asked)]
+    coordinates = _interpolate_args.coordinate_dtype(dtype)
+    build = _plan_resample.transposed_table if transposed else _plan_resample.table
+    return [build(axis, coordinates, weights) for axis in _axes(asked)]

@@ -275,15 +275,27 @@ def transposed(table: AxisTable) -> AxisTable:
     return _frozen(table.size_out, first, count, np.where(used, values, 0).astype(table.weights.dtype))
 
 
-@lru_cache(maxsize=CACHED_TABLES)
-def _cached_transposed(axis: Axis, coordinates: type, weights: type) -> AxisTable | None:
+def _transposed(axis: Axis, coordinates: Any, weights: type) -> AxisTable | None:
+    """Return the adjoint's table; for nearest modes `coordinates` is the name of an arithmetic."""
+    if isinstance(coordinates, str):
+        indices = nearest_indices(axis, coordinates)
+        return None if indices is None else transposed(index_table(indices, axis.size_in, weights))
     made = table(axis, coordinates, weights)
     return None if made is None else transposed(made)
+
+
+@lru_cache(maxsize=CACHED_TABLES)
+def _cached_transposed(axis: Axis, coordinates: Any, weights: type) -> AxisTable | None:
+    return _transposed(axis, coordinates, weights)
 
 
 def transposed_table(axis: Axis, coordinates: Any = np.float64, weights: Any = np.float64) -> AxisTable | None:
     """Return `transposed(table(...))`, cached like the table."""
-    if axis.size_in + axis.size_out <= CACHED_EXTENT:
-        return _cached_transposed(axis, np.dtype(coordinates).type, np.dtype(weights).type)
-    made = table(axis, coordinates, weights)
-    return None if made is None else transposed(made)
+    build = _cached_transposed if axis.size_in + axis.size_out <= CACHED_EXTENT else _transposed
+    return build(axis, np.dtype(coordinates).type, np.dtype(weights).type)
+
+
+def transposed_indices(axis: Axis, arithmetic: str, weights: Any = np.float64) -> AxisTable | None:
+    """Return the table of the adjoint of a nearest copy, cached like the indices."""
+    build = _cached_transposed if axis.size_in + axis.size_out <= CACHED_EXTENT else _transposed
+    return build(axis, arithmetic, np.dtype(weights).type)

@@ -1,0 +1,138 @@
+"""From arrays and tables to the resampling kernels: layouts, order of passes, tasks.
+
+`src` and `dst` are (N, C, *space) arrays of one dtype, both in C order or both in channels-last order. All choices
+made here depend on sizes alone, so that the result's bits do too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import _arrays, _kernels
+from ._plan_resample import AxisTable
+from ._threads import threads_for
+
+# dtype: (kind in pyx/storage.h, precision that it is computed in). 16-bit integers need more than float32's 24 bits
+# to be rounded right.
+STORED = {
+    "float32": (0, "f32"),
+    "float64": (0, "f64"),
+    "float16": (1, "f32"),
+    "bfloat16": (2, "f32"),
+    "uint8": (3, "f32"),
+    "int8": (4, "f32"),
+    "uint16": (5, "f64"),
+    "int16": (6, "f64"),
+}
+# Elements that a task writes at least, and elements of a row's part where only rows are summed (they stay in cache).
+TASK = 2**15
+BLOCK = 2**11
+# Taps of the height axis up to which its rows are kept in a ring; beyond, the scratch would grow with the taps.
+RING = 16
+# What one tap along a row costs, in taps across rows.
+ALONG = 3
+
+
+class Volume(NamedTuple):
+    """An array as (planes, D, H, W, inner) elements; `sizes` are (in, out) pairs of D, H, W, `steps` their tables."""
+
+    planes: int
+    sizes: tuple[tuple[int, int], ...]
+    steps: tuple[Any, ...]
+    inner: int
+
+
+def volume(src: np.ndarray, dst: np.ndarray, steps: Sequence[Any]) -> Volume:
+    """Merge the axes that keep their sizes (whose step is None) into their neighbours."""
+    last = _arrays.is_channels_last(src)
+    batch, channels = src.shape[:2]
+    planes, inner = (batch, channels) if last else (batch * channels, 1)
+    pad = 5 - src.ndim
+    sizes = [(1, 1)] * pad + list(zip(src.shape[2:], dst.shape[2:], strict=True))
+    steps = [None] * pad + list(steps)
+    if steps[0] is None:
+        planes, sizes[0] = planes * sizes[0][0], (1, 1)
+    elif steps[1] is None and steps[2] is None:
+        rest = prod(size for size, _ in sizes[1:])
+        sizes, steps = [(1, 1), sizes[0], (rest, rest)], [None, steps[0], None]
+    if steps[0] is None and steps[1] is None:
+        rows = planes * sizes[1][0]
+        planes, sizes[1] = 1, (rows, rows)
+    return Volume(planes, tuple(sizes), tuple(steps), inner)
+
+
+def memory(array: np.ndarray, channels_last: bool) -> np.ndarray:
+    """View an array's elements, as they lie in memory, as bytes."""
+    ordered = np.moveaxis(array, 1, -1) if channels_last else array
+    assert ordered.flags.c_contiguous
+    return ordered.reshape(-1).view(np.uint8)
+
+
+def precision_of(dtype: np.dtype) -> type:
+    """Return the dtype of weights for arrays of `dtype`."""
+    return np.float64 if STORED[dtype.name][1] == "f64" else np.float32
+
+
+def resample(src: np.ndarray, dst: np.ndarray, tables: Sequence[AxisTable | None]) -> None:
+    """Write to `dst` the array `src` resampled by one table for each space axis (None: the axis keeps its size)."""
+    if dst.size == 0:
+        return
+    if all(table is None for table in tables):
+        dst[...] = src
+        return
+    kind, precision = STORED[src.dtype.name]
+    real = precision_of(src.dtype)
+    planes, sizes, steps, inner = volume(src, dst, tables)
+    taps = [1 if table is None else table.weights.shape[1] for table in steps]
+    row = sizes[2][1] * inner
+    last = _arrays.is_channels_last(src)
+    _kernels.load("resample", precision).resample(
+        memory(src, last),
+        memory(dst, last),
+        kind,
+        src.itemsize,
+        planes,
+        sizes,
+        inner,
+        tuple((None,) * 3 if t is None else (t.start, t.count, t.weights.astype(real, copy=False)) for t in steps),
+        _height_first(sizes, taps, steps[2] is None, inner),
+        max(16 * taps[1], -(-TASK // row)),
+        BLOCK,
+        threads_for(dst.size * (1 + sum(taps))),
+    )
+
+
+def _height_first(sizes: Sequence[tuple[int, int]], taps: Sequence[int], width_kept: bool, inner: int) -> bool:
+    """Whether rows are summed over the height before they are resampled along."""
+    if width_kept or taps[1] > RING:
+        return True
+    (_, (height_in, height_out), (width_in, width_out)) = sizes
+    along = taps[2] * (ALONG if inner < 8 else 1)
+    width_first = min(height_in, height_out * taps[1]) * width_out * along + height_out * width_out * taps[1]
+    return height_out * width_in * taps[1] + height_out * width_out * along < width_first
+
+
+def gather(src: np.ndarray, dst: np.ndarray, indices: Sequence[np.ndarray | None]) -> None:
+    """Write to `dst` the items of `src` at one index array for each space axis (None: the axis keeps its size)."""
+    if dst.size == 0 or dst.itemsize == 0:
+        return
+    if all(index is None for index in indices):
+        dst[...] = src
+        return
+    planes, sizes, steps, inner = volume(src, dst, indices)
+    last = _arrays.is_channels_last(src)
+    item = src.itemsize * inner
+    _kernels.load("gather", "bytes").gather(
+        memory(src, last),
+        memory(dst, last),
+        planes,
+        sizes,
+        item,
+        *steps,
+        max(4, -(-4 * TASK // (sizes[2][1] * item))),
+        threads_for(dst.nbytes // 4),
+    )
