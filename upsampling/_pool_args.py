@@ -9,7 +9,6 @@ import numpy as np
 
 from . import _args, sizes
 
-
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
 
@@ -33,17 +32,15 @@ def windows(rank: int, kernel_size: Any, stride: Any, padding: Any, dilation: An
 
 
 def taps_in_reach(spec: Windows, space: Sequence[int]) -> Windows:
-    """The same windows with no tap that is outside of every input: numbers whose products fit in 64 bits."""
+    """Return the same windows with no tap that is outside of every input: numbers whose products fit in 64 bits."""
     reach = [n + p for n, p in zip(space, spec.padding, strict=True)]
     dilation = tuple(min(d, far) for d, far in zip(spec.dilation, reach, strict=True))
-    kernel = tuple(
-        min(k, (far - 1) // d + 1) for k, far, d in zip(spec.kernel_size, reach, dilation, strict=True)
-    )
+    kernel = tuple(min(k, (far - 1) // d + 1) for k, far, d in zip(spec.kernel_size, reach, dilation, strict=True))
     return spec._replace(kernel_size=kernel, dilation=dilation)
 
 
 def image(name: str, value: Any, rank: int) -> np.ndarray:
-    """An array (C, *space) or (N, C, *space), of which only the batch may be empty."""
+    """Check an array (C, *space) or (N, C, *space), of which only the batch may be empty."""
     array = _args.array(name, value, (rank + 1, rank + 2))
     if 0 in array.shape[array.ndim - rank - 1 :]:
         raise ValueError(f"{name} must have no empty axis but the batch, got shape {array.shape}")
@@ -51,7 +48,7 @@ def image(name: str, value: Any, rank: int) -> np.ndarray:
 
 
 def pooled_shape(array: np.ndarray, rank: int, spec: Windows, ceil_mode: bool) -> tuple[int, ...]:
-    """The shape of max_pool's result."""
+    """Return the shape of max_pool's result."""
     space = sizes.max_pool_output_size(
         array.shape[-rank:], spec.kernel_size, spec.stride, spec.padding, spec.dilation, ceil_mode
     )
@@ -59,7 +56,7 @@ def pooled_shape(array: np.ndarray, rank: int, spec: Windows, ceil_mode: bool) -
 
 
 def input_shape(grad: np.ndarray, rank: int, input_size: Any) -> tuple[int, ...]:
-    """The shape of max_pool's input: `input_size` in full, or the sizes of the space axes alone."""
+    """Return the shape of max_pool's input: `input_size` in full, or the sizes of the space axes alone."""
     if not _args.is_sequence(input_size) or len(input_size) not in (rank, grad.ndim):
         raise ValueError(f"input_size must be {grad.ndim} or {rank} integers, got {_args.shown(input_size)}")
     shape = tuple(_args.integer(f"input_size[{axis}]", n, minimum=0) for axis, n in enumerate(input_size))
@@ -85,7 +82,7 @@ def positions(name: str, value: Any, like_name: str, like: np.ndarray, rank: int
 
 
 def unpooled_shape(array: np.ndarray, rank: int, spec: Windows, output_size: Any) -> tuple[int, ...]:
-    """The shape of max_unpool's result."""
+    """Return the shape of max_unpool's result."""
     space: Sequence[int] = array.shape[-rank:]
     if output_size is not None and _args.is_sequence(output_size) and len(output_size) == rank + 2:
         output_size = output_size[2:]

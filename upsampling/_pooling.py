@@ -51,12 +51,12 @@ def _bytes(array: np.ndarray) -> np.ndarray:
 
 
 def _passed(array: np.ndarray) -> np.ndarray:
-    """The array as a kernel takes it: Cython knows the compiled type of an integer build by a float's name."""
+    """Return the array as a kernel takes it: Cython knows the compiled type of an integer build by a float's name."""
     return array.view(np.float64) if array.dtype.kind in "iu" else array
 
 
 def _computed(array: np.ndarray) -> tuple[str, np.ndarray]:
-    """The precision in which an array's elements are compared, exactly, and the array in it."""
+    """Return the precision in which an array's elements are compared, exactly, and the array in it."""
     if array.dtype.kind in "iu":
         if array.dtype == np.uint64:
             return "i64", array ^ SIGN
@@ -65,7 +65,14 @@ def _computed(array: np.ndarray) -> tuple[str, np.ndarray]:
 
 
 def _max_pool(
-    rank: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any, return_indices: Any
+    rank: int,
+    input: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: Any,
+    return_indices: Any,
 ) -> Any:
     spec = _pool_args.windows(rank, kernel_size, stride, padding, dilation)
     ceil_mode, wanted = _args.flag("ceil_mode", ceil_mode), _args.flag("return_indices", return_indices)
@@ -82,7 +89,11 @@ def _max_pool(
         taps = _pool_args.taps_in_reach(spec, array.shape[-rank:])
         numbers = (*ones, *taps.kernel_size, *ones, *taps.stride, *zeros, *taps.padding, *ones, *taps.dilation)
         _kernels.load("pool", precision).pool(
-            _passed(_five(read)), np.array(numbers, np.intp), _passed(_five(y)), _five(at), wanted,
+            _passed(_five(read)),
+            np.array(numbers, np.intp),
+            _passed(_five(y)),
+            _five(at),
+            wanted,
             threads_for(y.size * math.prod(taps.kernel_size)),
         )
         if x.dtype.kind == "i" and max(spec.dilation) > 1:  # a window in the padding alone has the dtype's least value
@@ -122,9 +133,7 @@ def _max_unpool(
     target = None if out is None else _batched(out, rank) if isinstance(out, np.ndarray) and out.ndim else out
     result = _arrays.target(target, shape if len(shape) == rank + 2 else (1, *shape), x.dtype, last, (x, at))
     if result.size:
-        _kernels.load("move", "bytes").put(
-            _bytes(_flat(x)), _flat(at), _bytes(_flat(result)), threads_for(result.size)
-        )
+        _kernels.load("move", "bytes").put(_bytes(_flat(x)), _flat(at), _bytes(_flat(result)), threads_for(result.size))
     _arrays.deliver(result, target)
     if out is not None:
         return out
@@ -211,6 +220,13 @@ def max_pool1d_backward(grad_output: Any, indices: Any, input_size: Any) -> np.n
     ------
     TypeError, ValueError
         For a wrong argument; an index outside the plane is named.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 2)
+    >>> up.max_pool1d_backward(np.array([5.0, 6.0]).reshape(1, 1, 2), indices, (4,)).ravel()
+    array([0., 5., 6., 0.])
     """
     return _max_pool_backward(1, grad_output, indices, input_size)
 
@@ -248,6 +264,13 @@ def max_unpool1d(
     ------
     TypeError, ValueError
         For a wrong argument; an index outside the plane is named, and nothing is written.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 2)
+    >>> up.max_unpool1d(np.array([5.0, 6.0]).reshape(1, 1, 2), indices, 2).ravel()
+    array([0., 5., 6., 0.])
     """
     return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size, out)
 
@@ -270,6 +293,13 @@ def max_unpool1d_backward(grad_output: Any, indices: Any) -> np.ndarray:
     ------
     TypeError, ValueError
         For a wrong argument; an index outside the plane is named.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 2)
+    >>> up.max_unpool1d_backward(np.arange(4.0).reshape(1, 1, 4), indices).ravel()
+    array([1., 2.])
     """
     return _max_unpool_backward(1, grad_output, indices)
 
@@ -338,6 +368,13 @@ def max_pool2d_backward(grad_output: Any, indices: Any, input_size: Any) -> np.n
     ------
     TypeError, ValueError
         For a wrong argument; an index outside the plane is named.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 1, 2)
+    >>> up.max_pool2d_backward(np.array([5.0, 6.0]).reshape(1, 1, 1, 2), indices, (1, 4)).ravel()
+    array([0., 5., 6., 0.])
     """
     return _max_pool_backward(2, grad_output, indices, input_size)
 
@@ -375,6 +412,13 @@ def max_unpool2d(
     ------
     TypeError, ValueError
         For a wrong argument; an index outside the plane is named, and nothing is written.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 1, 2)
+    >>> up.max_unpool2d(np.array([5.0, 6.0]).reshape(1, 1, 1, 2), indices, (1, 2)).ravel()
+    array([0., 5., 6., 0.])
     """
     return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size, out)
 
@@ -397,6 +441,13 @@ def max_unpool2d_backward(grad_output: Any, indices: Any) -> np.ndarray:
     ------
     TypeError, ValueError
         For a wrong argument; an index outside the plane is named.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 1, 2)
+    >>> up.max_unpool2d_backward(np.arange(4.0).reshape(1, 1, 1, 4), indices).ravel()
+    array([1., 2.])
     """
     return _max_unpool_backward(2, grad_output, indices)
 
@@ -464,6 +515,13 @@ def max_pool3d_backward(grad_output: Any, indices: Any, input_size: Any) -> np.n
     ------
     TypeError, ValueError
         For a wrong argument; an index outside the plane is named.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 1, 1, 2)
+    >>> up.max_pool3d_backward(np.array([5.0, 6.0]).reshape(1, 1, 1, 1, 2), indices, (1, 1, 4)).ravel()
+    array([0., 5., 6., 0.])
     """
     return _max_pool_backward(3, grad_output, indices, input_size)
 
@@ -501,6 +559,13 @@ def max_unpool3d(
     ------
     TypeError, ValueError
         For a wrong argument; an index outside the plane is named, and nothing is written.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 1, 1, 2)
+    >>> up.max_unpool3d(np.array([5.0, 6.0]).reshape(1, 1, 1, 1, 2), indices, (1, 1, 2)).ravel()
+    array([0., 5., 6., 0.])
     """
     return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size, out)
 
@@ -523,5 +588,12 @@ def max_unpool3d_backward(grad_output: Any, indices: Any) -> np.ndarray:
     ------
     TypeError, ValueError
         For a wrong argument; an index outside the plane is named.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 1, 1, 2)
+    >>> up.max_unpool3d_backward(np.arange(4.0).reshape(1, 1, 1, 1, 4), indices).ravel()
+    array([1., 2.])
     """
     return _max_unpool_backward(3, grad_output, indices)

@@ -12,7 +12,7 @@ __all__ = ["pixel_shuffle", "pixel_unshuffle"]
 
 
 def _filled(view: np.ndarray, shape: tuple[int, ...], channels_last: bool) -> np.ndarray:
-    """A copy of `view`, whose elements in row-major order are those of a result of `shape`."""
+    """Copy `view`, whose elements in row-major order are those of a result of `shape`."""
     if not channels_last:
         return np.array(view.reshape(shape), order="C", copy=True)
     result = _arrays.allocate(shape, view.dtype, True)

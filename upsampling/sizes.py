@@ -110,6 +110,22 @@ def max_unpool_output_size(
 def pixel_shuffle_output_size(input_size: Sequence[int], upscale_factor: Any) -> tuple[int, ...]:
     """Return the shape of ``pixel_shuffle``'s result: (..., C / r^2, H * r, W * r).
 
+    Parameters
+    ----------
+    input_size : sequence of int
+        The input's whole shape, at least three sizes.
+    upscale_factor : int
+        r, at least 1.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a channel count that is no multiple of r^2, or a factor below 1.
+
     Examples
     --------
     >>> pixel_shuffle_output_size((1, 12, 2, 3), 2)
@@ -125,6 +141,22 @@ def pixel_shuffle_output_size(input_size: Sequence[int], upscale_factor: Any) ->
 def pixel_unshuffle_output_size(input_size: Sequence[int], downscale_factor: Any) -> tuple[int, ...]:
     """Return the shape of ``pixel_unshuffle``'s result: (..., C * r^2, H / r, W / r).
 
+    Parameters
+    ----------
+    input_size : sequence of int
+        The input's whole shape, at least three sizes.
+    downscale_factor : int
+        r, at least 1.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError, TypeError
+        For a height or width that is no multiple of r, or a factor below 1.
+
     Examples
     --------
     >>> pixel_unshuffle_output_size((1, 3, 4, 6), 2)
@@ -133,7 +165,8 @@ def pixel_unshuffle_output_size(input_size: Sequence[int], downscale_factor: Any
     r = _args.integer("downscale_factor", downscale_factor, minimum=1)
     *lead, channels, height, width = input_size
     if height % r or width % r:
-        raise ValueError(f"input must have a height and a width that downscale_factor {r} divides, got {height}, {width}")
+        sides = f"{height}, {width}"
+        raise ValueError(f"input must have a height and a width that downscale_factor {r} divides, got {sides}")
     return (*lead, channels * r * r, height // r, width // r)
 
 

@@ -26,7 +26,7 @@ __all__ = [
 
 
 def _window(start: tuple[int, ...], spec: _pool_args.Windows, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """The positions inside the input that a window reads, in row-major order."""
+    """List the positions inside the input that a window reads, in row-major order."""
     taps = (
         tuple(s + k * d for s, k, d in zip(start, tap, spec.dilation, strict=True))
         for tap in np.ndindex(*spec.kernel_size)
@@ -72,7 +72,10 @@ def _max_pool_backward(rank: int, grad_output: Any, indices: Any, input_size: An
     at = _pool_args.positions("indices", indices, "grad_output", grad, rank, plane)
     sums = np.zeros((int(np.prod(shape[:-rank])), plane))
     for p, g, where in zip(
-        range(len(sums)), grad.reshape(len(sums), math.prod(grad.shape[-rank:])), at.reshape(len(sums), math.prod(at.shape[-rank:])), strict=True
+        range(len(sums)),
+        grad.reshape(len(sums), math.prod(grad.shape[-rank:])),
+        at.reshape(len(sums), math.prod(at.shape[-rank:])),
+        strict=True,
     ):
         for value, i in zip(g, where, strict=True):
             sums[p, i] += float(value)
@@ -87,7 +90,12 @@ def _max_unpool(rank: int, input: Any, indices: Any, windows: tuple, output_size
     at = _pool_args.positions("indices", indices, "input", x, rank, plane)
     count = int(np.prod(shape[:-rank]))
     out = np.zeros((count, plane), x.dtype.newbyteorder("=") if dtype is None else dtype)
-    for p, values, where in zip(range(count), x.reshape(count, math.prod(x.shape[-rank:])), at.reshape(count, math.prod(at.shape[-rank:])), strict=True):
+    for p, values, where in zip(
+        range(count),
+        x.reshape(count, math.prod(x.shape[-rank:])),
+        at.reshape(count, math.prod(at.shape[-rank:])),
+        strict=True,
+    ):
         for value, i in zip(values, where, strict=True):
             out[p, i] = value
     return out.reshape(shape)
@@ -100,7 +108,12 @@ def _max_unpool_backward(rank: int, grad_output: Any, indices: Any, dtype: Any) 
     at = _pool_args.positions("indices", at, "indices", at, rank, plane)
     count = int(np.prod(at.shape[:-rank]))
     out = np.zeros((count, int(np.prod(at.shape[-rank:]))), grad.dtype.newbyteorder("=") if dtype is None else dtype)
-    for p, g, where in zip(range(count), grad.reshape(count, math.prod(grad.shape[-rank:])), at.reshape(count, math.prod(at.shape[-rank:])), strict=True):
+    for p, g, where in zip(
+        range(count),
+        grad.reshape(count, math.prod(grad.shape[-rank:])),
+        at.reshape(count, math.prod(at.shape[-rank:])),
+        strict=True,
+    ):
         last = {int(i): j for j, i in enumerate(where)}
         for i, j in last.items():
             out[p, j] = g[i]
@@ -137,7 +150,7 @@ def max_unpool1d(
     *,
     dtype: Any = None,
 ) -> np.ndarray:
-    """out = 0; then out[indices[i]] = input[i] for i in row-major order."""
+    """Clear out; then out[indices[i]] = input[i] for i in row-major order."""
     return _max_unpool(1, input, indices, (kernel_size, stride, padding), output_size, dtype)
 
 
@@ -176,7 +189,7 @@ def max_unpool2d(
     *,
     dtype: Any = None,
 ) -> np.ndarray:
-    """out = 0; then out[indices[i]] = input[i] for i in row-major order."""
+    """Clear out; then out[indices[i]] = input[i] for i in row-major order."""
     return _max_unpool(2, input, indices, (kernel_size, stride, padding), output_size, dtype)
 
 
@@ -215,7 +228,7 @@ def max_unpool3d(
     *,
     dtype: Any = None,
 ) -> np.ndarray:
-    """out = 0; then out[indices[i]] = input[i] for i in row-major order."""
+    """Clear out; then out[indices[i]] = input[i] for i in row-major order."""
     return _max_unpool(3, input, indices, (kernel_size, stride, padding), output_size, dtype)
 
 
