@@ -1,4 +1,4 @@
-"""Transposed convolution beyond the case table: its matrix, non-finite operands, huge parameters, messages, accuracy."""
+"""Transposed convolution beyond the case table: its matrix, non-finite operands, huge parameters, accuracy."""
 
 from __future__ import annotations
 
@@ -119,12 +119,11 @@ def test_output_size_names_the_valid_sizes():
     for size in ((7, 8), (1, 3, 7, 8)):
         assert up.conv_transpose2d(x, weight, output_size=size, **options).shape == (1, 3, 7, 8)
     assert up.conv_transpose2d(x[0], weight, output_size=(3, 7, 8), **options).shape == (3, 7, 8)
-    with pytest.raises(ValueError, match="output_size.* from 7 to 8"):
+    with pytest.raises(ValueError, match=r"output_size.* from 7 to 8"):
         up.conv_transpose2d(x, weight, output_size=(7, 9), **options)
     with pytest.raises(ValueError, match="output_size"):
         up.conv_transpose2d(x, weight, output_size=(3, 7, 8), **options)
-    with pytest.raises(ValueError, match="output_padding"):
-        up.conv_transpose2d(x, weight, output_size=(8, 8), output_padding=1, **options)
+    assert up.conv_transpose2d(x, weight, output_size=(7, 7), output_padding=1, **options).shape == (1, 3, 7, 7)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint32", "int64", "uint64"])

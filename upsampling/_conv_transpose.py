@@ -77,13 +77,14 @@ def _contract(
     depth, height, width = pairs(*axes[0]), pairs(*axes[1]), phases(*axes[2])
     kernel = [axis[2] for axis in axes]
     precision = _precision(y.dtype)[0]
+    finite = w.dtype == np.uint64 or bool(np.isfinite(w).all())
     # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.
     x, w, bias, y = (array.view(np.float64) if array.dtype == np.uint64 else array for array in (x, w, bias, y))
     work = y.size * (x.shape[1] // groups) * int(np.prod(kernel)) // max(axes[2][3], 1)
     _kernels.load("dense", precision).contract(
         _five(x), np.ascontiguousarray(w).reshape(-1), bias, _five(y), groups, np.array(strides, np.intp),
         np.array(kernel, np.intp), np.array((width.step, width.xstep), np.intp), depth.first, depth.pairs,
-        height.first, height.pairs, width.first, width.taps, width.start, width.count, threads_for(work),
+        height.first, height.pairs, width.first, width.taps, width.start, width.count, finite, threads_for(work),
     )
 
 
