@@ -38,39 +38,50 @@ def _integers(values: list) -> np.ndarray:
 
 
 def _rows(values: list) -> np.ndarray:
-    """Rows of two; never of no length, so that a kernel may take the address of the first."""
+    """Return rows of two, never of no length, so that a kernel may take the address of the first."""
     return _integers(values or [(0, 0)]).reshape(-1, 2)
+
+
+def _pairs(owners: int, owner: np.ndarray, tap: np.ndarray, source: np.ndarray) -> Pairs:
+    """Sort what each owner reads, by tap."""
+    order = np.lexsort((tap, owner))
+    first = np.searchsorted(owner[order], np.arange(owners + 1))
+    pairs = np.stack((tap, source), axis=1)[order]
+    # Never of no length, so that a kernel may take the address of the first.
+    return Pairs(first.astype(np.intp), np.ascontiguousarray(pairs if len(pairs) else np.zeros((1, 2)), np.intp))
+
+
+def _meetings(
+    size: int, out: int, kernel: int, stride: int, padding: int, dilation: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return every (tap, input, output) with output = input * stride + tap * dilation - padding."""
+    taps, inputs, outputs = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)], [np.zeros(0, np.intp)]
+    for k, (begin, end, shift) in enumerate(_inside(size, out, kernel, stride, padding, dilation)):
+        if end > begin:
+            run = np.arange(end - begin, dtype=np.intp)
+            taps.append(np.full(end - begin, k, np.intp))
+            inputs.append(begin + run)
+            outputs.append(begin * stride + shift + run * (stride if end - begin > 1 else 0))
+    return np.concatenate(taps), np.concatenate(inputs), np.concatenate(outputs)
 
 
 @lru_cache(maxsize=512)
 def forward_pairs(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> Pairs:
-    """The pairs of a transposed convolution's outputs on an outer axis."""
-    first, pairs = [0], []
-    for o in range(out):
-        for k in range(kernel):
-            reach = o + padding - k * dilation
-            if reach % stride == 0 and 0 <= reach // stride < size:
-                pairs.append((k, reach // stride))
-        first.append(len(pairs))
-    return Pairs(_integers(first), _rows(pairs))
+    """Return the pairs of a transposed convolution's outputs on an outer axis."""
+    taps, inputs, outputs = _meetings(size, out, kernel, stride, padding, dilation)
+    return _pairs(out, outputs, taps, inputs)
 
 
 @lru_cache(maxsize=512)
 def backward_pairs(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> Pairs:
-    """The pairs of the input's gradient: input i reads the output gradient at i * stride + k * dilation - padding."""
-    first, pairs = [0], []
-    for i in range(size):
-        for k in range(kernel):
-            o = i * stride + k * dilation - padding
-            if 0 <= o < out:
-                pairs.append((k, o))
-        first.append(len(pairs))
-    return Pairs(_integers(first), _rows(pairs))
+    """Return the pairs of the input's gradient: input i reads the output gradient where its taps fall."""
+    taps, inputs, outputs = _meetings(size, out, kernel, stride, padding, dilation)
+    return _pairs(size, inputs, taps, outputs)
 
 
 @lru_cache(maxsize=512)
 def forward_phases(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> Phases:
-    """The phases of a transposed convolution's outputs on the inner axis; only those that own an output."""
+    """Return the phases of a transposed convolution's outputs on the inner axis; only those that own an output."""
     first, taps, start, count = [0], [], [], []
     for o in range(min(stride, out)):
         start.append(o)
@@ -85,18 +96,22 @@ def forward_phases(size: int, out: int, kernel: int, stride: int, padding: int, 
 
 @lru_cache(maxsize=512)
 def backward_phases(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> Phases:
-    """The one phase of the input's gradient on the inner axis."""
+    """Return the one phase of the input's gradient on the inner axis."""
     taps = [(k, k * dilation - padding) for k in range(kernel) if k * dilation - padding < out]
     return Phases(_integers([0, len(taps)]), _rows(taps), _integers([0]), _integers([size]), 1, stride)
 
 
-@lru_cache(maxsize=512)
-def tap_ranges(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> np.ndarray:
-    """For each tap the inputs (begin, end) whose output i * stride + shift lies inside, and the shift."""
+def _inside(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> list[tuple[int, int, int]]:
+    """Return for each tap the inputs (begin, end) whose output i * stride + shift lies inside, and the shift."""
     rows = []
     for k in range(kernel):
         shift = k * dilation - padding
         begin = min(max(0, -(shift // stride)), size)
-        end = min(size, max(begin, (out - 1 - shift) // stride + 1))
-        rows.append((begin, end, shift))
-    return _integers(rows).reshape(-1, 3)
+        rows.append((begin, min(size, max(begin, (out - 1 - shift) // stride + 1)), shift))
+    return rows
+
+
+@lru_cache(maxsize=512)
+def tap_ranges(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> np.ndarray:
+    """Return (begin, end, shift) for each tap: the inputs whose output i * stride + shift lies inside."""
+    return _integers(_inside(size, out, kernel, stride, padding, dilation)).reshape(-1, 3)
