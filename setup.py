@@ -28,7 +28,7 @@ KERNELS = {
     "dense": ("f32", "f64", "i64"),
     "outer": ("f32", "f64"),
     "resample": ("f32", "f64"),
-    "fixed": ("i32",),
+    "fixed": ("u8", "u16"),
     "pool": ("f32", "f64", "i64"),
     "move": ("bytes",),
     "gather": ("bytes",),

@@ -1,10 +1,325 @@
+"""Resampling of 8-bit or 16-bit pictures in integers: along the rows and across them, in either order.
+
+src (P, H, W, C) and dst (P, H', W', C): planes of rows of W pixels of C interleaved channels. In each row the
+W * C values lie one after another; rows and planes may lie anywhere. An axis' table has, for each output index, the
+first source index, the number of taps, and the weights in units of 2**-22.
+
+A task owns a band of output rows and a strip of their columns. Along first, it goes down its band and keeps the last
+rows that it resampled, rounded to pixels, in a ring: within a task no row is resampled twice. Across first, it makes
+LANES rows and then resamples them along. Rows are resampled along in
+groups of LANES, transposed, so that a vector holds one column of the group and every tap is one load, whatever the
+scale and the number of channels. All sums are exact, so the order of additions and the tasks change no bit.
+"""
+
 from cython.parallel cimport prange
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy
 
-cdef extern from "simd.h" nogil:
-    ctypedef float real
+cdef extern from "fixed.h" nogil:
+    ctypedef unsigned short pixel  # unsigned char in the 8-bit build
+    ctypedef struct total:
+        pass
+    ctypedef struct bundle:
+        pass
+    const Py_ssize_t LANES
+    const Py_ssize_t BLOCK
+    const Py_ssize_t BUNDLE
+    const Py_ssize_t PARTS
+    total total_new()
+    total total_add(total t, const int32_t* wide, int32_t weight)
+    void total_store(int32_t* p, total t)
+    bundle bundle_new()
+    bundle bundle_add(bundle b, const pixel* p, int32_t weight)
+    void bundle_store(pixel* p, bundle b)
+    pixel pixel_of(int64_t sum)
+    void tile_read(int32_t* tile, char* narrow, const pixel** rows, Py_ssize_t n)
+    void tile_write(pixel** rows, Py_ssize_t first, const int32_t* wide)
+    void* scratch(size_t bytes)
+
+# What a task's tile and ring may take together: they stay in the second-level cache.
+cdef Py_ssize_t ROOM = 192 * 1024
+
+cdef enum Order:
+    ALONG_FIRST
+    ACROSS_FIRST
+    ACROSS_ONLY
+
+cdef struct Axis:
+    const int64_t* start
+    const int64_t* count
+    const int32_t* weights
+    Py_ssize_t taps
+
+# One plane, or one task's part of it. Strides and samples (pixels times channels) count values, not bytes.
+cdef struct Job:
+    const pixel* src
+    pixel* dst
+    Py_ssize_t src_row, dst_row
+    Py_ssize_t height, channels
+    Axis x, y
+    Order order
+    Py_ssize_t x0, x1, y0, y1
 
 
-def double_it(real[::1] x, int num_threads):
-    cdef Py_ssize_t i
-    for i in prange(x.shape[0], nogil=True, num_threads=num_threads):
-        x[i] = x[i] + x[i]
+cdef struct Scratch:
+    const pixel** rows
+    pixel* ring
+    int32_t* tile
+    char* narrow
+    pixel* across
+    Py_ssize_t pitch, slots, across_pitch
+    bint tiled
+
+
+cdef inline Py_ssize_t rounded(Py_ssize_t n, Py_ssize_t unit) noexcept nogil:
+    return (n + unit - 1) // unit * unit
+
+
+cdef inline Py_ssize_t first_sample(const Job* job) noexcept nogil:
+    return job.x.start[job.x0] * job.channels
+
+
+cdef inline Py_ssize_t sample_count(const Job* job) noexcept nogil:
+    """Values of a source row that the task's columns take part of."""
+    return (job.x.start[job.x1 - 1] + job.x.count[job.x1 - 1]) * job.channels - first_sample(job)
+
+
+cdef void along_tiled(const Job* job, const Scratch* s, const pixel** rows, pixel** out) noexcept nogil:
+    """LANES rows to LANES rows; tile and block are [sample][row]."""
+    cdef Py_ssize_t channels = job.channels, pace = PARTS * LANES, step = channels * pace
+    cdef Py_ssize_t first = first_sample(job), x, c, k, done = 0, filled = 0
+    cdef int32_t block[16 * 16]
+    cdef const int32_t* p
+    cdef const int32_t* weights
+    cdef total t
+    tile_read(s.tile, s.narrow, rows, sample_count(job))
+    for x in range(job.x0, job.x1):
+        weights = job.x.weights + x * job.x.taps
+        for c in range(channels):
+            p = s.tile + (job.x.start[x] * channels - first + c) * pace
+            t = total_new()
+            for k in range(job.x.count[x]):
+                t = total_add(t, p + k * step, weights[k])
+            total_store(block + filled * LANES, t)
+            filled += 1
+            if filled == BLOCK:
+                tile_write(out, done, block)
+                done += BLOCK
+                filled = 0
+    if filled:
+        for k in range(filled * LANES, BLOCK * LANES):
+            block[k] = 0
+        tile_write(out, done, block)
+
+
+cdef void along_row(const Job* job, const pixel* row, pixel* out) noexcept nogil:
+    """One row to one row: where a tile of LANES rows would be too large or mostly empty."""
+    cdef Py_ssize_t channels = job.channels, first = first_sample(job), x, c, k
+    cdef const pixel* p
+    cdef const int32_t* weights
+    cdef int64_t t
+    for x in range(job.x0, job.x1):
+        weights = job.x.weights + x * job.x.taps
+        for c in range(channels):
+            p = row + job.x.start[x] * channels - first + c
+            t = 0
+            for k in range(job.x.count[x]):
+                t += <int64_t>weights[k] * p[k * channels]
+            out[(x - job.x0) * channels + c] = pixel_of(t)
+
+
+cdef void along(const Job* job, const Scratch* s, const pixel** rows, pixel** out, Py_ssize_t n) noexcept nogil:
+    """Resample n rows (at most LANES) along; rows[r] is at the first sample that the task's columns need.
+
+    All LANES rows of `out` have room for whole blocks, and those after the first n may be overwritten.
+    """
+    cdef Py_ssize_t r
+    if s.tiled and n > 2:
+        for r in range(n, LANES):
+            rows[r] = rows[n - 1]
+        along_tiled(job, s, rows, out)
+    else:
+        for r in range(n):
+            along_row(job, rows[r], out[r])
+
+
+cdef void across(pixel* out, const pixel** rows, const int32_t* weights, Py_ssize_t taps, Py_ssize_t n) noexcept nogil:
+    """out[i] = the weighted sum of rows[k][i], for i < n."""
+    cdef Py_ssize_t i = 0, k
+    cdef bundle b
+    cdef int64_t t
+    while i < n and n >= BUNDLE:
+        # The last vector ends where the row ends: some values are computed twice, to the same bits.
+        i = min(i, n - BUNDLE)
+        b = bundle_new()
+        for k in range(taps):
+            b = bundle_add(b, rows[k] + i, weights[k])
+        bundle_store(out + i, b)
+        i += BUNDLE
+    while i < n:
+        t = 0
+        for k in range(taps):
+            t += <int64_t>weights[k] * rows[k][i]
+        out[i] = pixel_of(t)
+        i += 1
+
+
+cdef void along_first(const Job* job, const Scratch* s) noexcept nogil:
+    """A task: down the band, each source row along when it is first needed, each output row across."""
+    cdef Py_ssize_t y, k, r, n, start, ready = job.y.start[job.y0], group
+    cdef Py_ssize_t offset = job.x0 * job.channels, samples = (job.x1 - job.x0) * job.channels
+    cdef Py_ssize_t last = job.y.start[job.y1 - 1] + job.y.count[job.y1 - 1]
+    cdef const pixel* rows[16]
+    cdef pixel* out[16]
+    for y in range(job.y0, job.y1):
+        start = job.y.start[y]
+        n = job.y.count[y]
+        ready = max(ready, start)  # rows between are in no output's reach
+        while ready < start + n:
+            group = min(LANES, last - ready)
+            for r in range(LANES):
+                out[r] = s.ring + ((ready + r) % s.slots) * s.pitch
+            for r in range(group):
+                rows[r] = job.src + (ready + r) * job.src_row + first_sample(job)
+            along(job, s, rows, out, group)
+            ready += group
+        for k in range(n):
+            s.rows[k] = s.ring + ((start + k) % s.slots) * s.pitch
+        across(job.dst + y * job.dst_row + offset, s.rows, job.y.weights + y * job.y.taps, n, samples)
+
+
+cdef void across_first(const Job* job, const Scratch* s) noexcept nogil:
+    """A task: down the band in groups of LANES output rows, each across and then, if wanted, the group along."""
+    cdef Py_ssize_t y, k, r, n, group, first = job.x0 * job.channels
+    cdef Py_ssize_t offset = first, samples = (job.x1 - job.x0) * job.channels, needed = samples
+    cdef const pixel* rows[16]
+    cdef pixel* out[16]
+    if job.order != ACROSS_ONLY:
+        first = first_sample(job)
+        needed = sample_count(job)
+    y = job.y0 - LANES
+    while y + LANES < job.y1:
+        y += LANES
+        group = min(LANES, job.y1 - y)
+        for r in range(group):
+            n = job.y.count[y + r]
+            for k in range(n):
+                s.rows[k] = job.src + (job.y.start[y + r] + k) * job.src_row + first
+            out[r] = job.dst + (y + r) * job.dst_row + offset
+            if job.order != ACROSS_ONLY:
+                out[r] = s.across + r * s.across_pitch
+            rows[r] = out[r]
+            across(out[r], s.rows, job.y.weights + (y + r) * job.y.taps, n, needed)
+        if job.order == ACROSS_ONLY:
+            continue
+        for r in range(LANES):
+            out[r] = s.ring + r * s.pitch
+        along(job, s, rows, out, group)
+        for r in range(group):
+            memcpy(job.dst + (y + r) * job.dst_row + offset, out[r], samples * sizeof(pixel))
+
+
+cdef int run(const Job* job) noexcept nogil:
+    """Run one task; 1 where its memory was not to be had."""
+    cdef Scratch s
+    cdef Py_ssize_t pointers = rounded(job.y.taps * sizeof(pixel*), 64), tile = 0, narrow = 0, ring = 0, mid = 0
+    cdef char* memory
+    s.slots = s.pitch = s.across_pitch = 0
+    s.tiled = False
+    if job.order != ACROSS_ONLY:
+        s.slots = LANES + (job.y.taps if job.order == ALONG_FIRST else 0)
+        s.pitch = rounded((job.x1 - job.x0) * job.channels, 64)
+        ring = s.slots * s.pitch * sizeof(pixel)
+        narrow = rounded(sample_count(job), BLOCK) * LANES * sizeof(pixel)
+        tile = 4 * narrow
+        # A strip is cut so that its tile has room, unless a single pixel's reach is too long.
+        s.tiled = tile <= 2 * ROOM
+        if not s.tiled:
+            tile = narrow = 0
+        if job.order == ACROSS_FIRST:
+            s.across_pitch = rounded(sample_count(job), 64)
+            mid = LANES * s.across_pitch * sizeof(pixel)
+    memory = <char*>scratch(pointers + ring + tile + narrow + mid)
+    if memory == NULL:
+        return 1
+    s.rows = <const pixel**>memory
+    s.ring = <pixel*>(memory + pointers)
+    s.tile = <int32_t*>(memory + pointers + ring)
+    s.narrow = memory + pointers + ring + tile
+    s.across = <pixel*>(memory + pointers + ring + tile + narrow)
+    if job.order == ALONG_FIRST:
+        along_first(job, &s)
+    else:
+        across_first(job, &s)
+    free(memory)
+    return 0
+
+
+cdef Py_ssize_t strip_width(const Job* job, Py_ssize_t width) noexcept nogil:
+    """Output columns for a task: as many as leave its tile and its ring in the cache, and at least one."""
+    cdef Py_ssize_t per_pixel, reach = job.x.start[width - 1] + job.x.count[width - 1] - job.x.start[0]
+    if job.order == ACROSS_ONLY:
+        return width
+    per_pixel = job.channels * sizeof(pixel) * (job.y.taps + LANES + 6 * LANES * (reach // width + 1))
+    return min(width, max(1, ROOM // per_pixel))
+
+
+def resize(
+    const pixel[:, :, :, :] src,
+    pixel[:, :, :, :] dst,
+    const int64_t[::1] x_start,
+    const int64_t[::1] x_count,
+    const int32_t[:, ::1] x_weights,
+    const int64_t[::1] y_start,
+    const int64_t[::1] y_count,
+    const int32_t[:, ::1] y_weights,
+    bint along_rows,
+    bint columns_first,
+    int num_threads,
+):
+    """Resample src into dst. Without `along_rows` rows keep their length, and the table x is not used."""
+    cdef Job job
+    cdef Py_ssize_t planes = dst.shape[0], height = dst.shape[1], width = dst.shape[2]
+    cdef Py_ssize_t strips, strip, bands, band, tasks, task, plane_in, plane_out
+    cdef int failed = 0
+    job.src = &src[0, 0, 0, 0]
+    job.dst = &dst[0, 0, 0, 0]
+    job.src_row = src.strides[1] // <Py_ssize_t>sizeof(pixel)
+    job.dst_row = dst.strides[1] // <Py_ssize_t>sizeof(pixel)
+    plane_in = src.strides[0] // <Py_ssize_t>sizeof(pixel)
+    plane_out = dst.strides[0] // <Py_ssize_t>sizeof(pixel)
+    job.height = src.shape[1]
+    job.channels = src.shape[3]
+    job.x = Axis(&x_start[0], &x_count[0], &x_weights[0, 0], x_weights.shape[1])
+    job.y = Axis(&y_start[0], &y_count[0], &y_weights[0, 0], y_weights.shape[1])
+    job.order = ACROSS_ONLY if not along_rows else ACROSS_FIRST if columns_first else ALONG_FIRST
+    strip = strip_width(&job, width)
+    strips = (width + strip - 1) // strip
+    # Bands repeat the rows at their edges, so there are no more than the threads need.
+    bands = 1
+    if num_threads > 1:
+        bands = max(1, min((3 * num_threads + planes * strips - 1) // (planes * strips), height // 16))
+    band = (height + bands - 1) // bands
+    bands = (height + band - 1) // band
+    tasks = planes * bands * strips
+    for task in prange(tasks, nogil=True, num_threads=num_threads, schedule="dynamic"):
+        failed += run_part(&job, task, strips, strip, bands, band, width, height, plane_in, plane_out)
+    if failed:
+        raise MemoryError("there is no memory for the rows that a resize keeps")
+
+
+cdef int run_part(
+    const Job* job, Py_ssize_t task, Py_ssize_t strips, Py_ssize_t strip, Py_ssize_t bands, Py_ssize_t band,
+    Py_ssize_t width, Py_ssize_t height, Py_ssize_t plane_in, Py_ssize_t plane_out,
+) noexcept nogil:
+    """Cut the task's part out of the whole, and run it."""
+    cdef Job part = job[0]
+    cdef Py_ssize_t plane = task // (strips * bands)
+    part.src += plane * plane_in
+    part.dst += plane * plane_out
+    part.x0 = task % strips * strip
+    part.x1 = min(width, part.x0 + strip)
+    part.y0 = task // strips % bands * band
+    part.y1 = min(height, part.y0 + band)
+    return run(&part)

@@ -258,9 +258,7 @@ def interpolate_output_size(input_size: Sequence[int], size: Any = None, scale_f
     return _interpolate_args.output_space(tuple(input_size), size, scale_factor)[0]
 
 
-def resize_output_size(
-    image_size: Sequence[int], size: Any = None, scale: Any = None
-) -> tuple[int, int]:
+def resize_output_size(image_size: Sequence[int], size: Any = None, scale: Any = None) -> tuple[int, int]:
     """Return the height and width of ``resize``'s result.
 
     Parameters
