@@ -49,7 +49,8 @@ def set_minimal_filtering(on: Any) -> None:
 
 def _five(array: np.ndarray) -> np.ndarray:
     """(N, C, *space) as (N, C, D, H, W), a view."""
-    return array[(slice(None), slice(None), *(None,) * (5 - array.ndim))]
+    at = (slice(None), slice(None), *(None,) * (5 - array.ndim))
+    return array[at]
 
 
 def _axes(spec: _conv_args.Problem) -> list[tuple[int, ...]]:
@@ -84,7 +85,7 @@ def _contract(
     _kernels.load("dense", precision).contract(
         _five(x), np.ascontiguousarray(w).reshape(-1), bias, _five(y), groups, np.array(strides, np.intp),
         np.array(kernel, np.intp), np.array((width.step, width.xstep), np.intp), depth.first, depth.pairs,
-        height.first, height.pairs, width.first, width.taps, width.start, width.count, finite, threads_for(work),
+        height.first, height.pairs, width.first, width.taps, width.start, width.counts, finite, threads_for(work),
     )
 
 

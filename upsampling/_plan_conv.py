@@ -1,7 +1,7 @@
 """Plans of transposed convolution: which taps each output reads, from sizes and parameters alone.
 
-On one axis, with stride s, padding p and dilation d, out[o] takes w[k] * in[i] for all (i, k) with i * s + k * d = o + p.
-The residue of o + p modulo s is the output's phase, and fixes its taps.
+On one axis, with stride s, padding p and dilation d, out[o] takes w[k] * in[i] for all (i, k) with
+i * s + k * d = o + p. The residue of o + p modulo s is the output's phase, and fixes its taps.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Pairs(NamedTuple):
 
 
 class Phases(NamedTuple):
-    """Phase r owns outputs start[r] + step * t for t < count[r]; its taps are (tap, source) rows first[r] and on.
+    """Phase r owns outputs start[r] + step * t for t < counts[r]; its taps are (tap, source) rows first[r] and on.
 
     A tap reads the source at source + xstep * t where that lies inside.
     """
@@ -28,7 +28,7 @@ class Phases(NamedTuple):
     first: np.ndarray
     taps: np.ndarray
     start: np.ndarray
-    count: np.ndarray
+    counts: np.ndarray
     step: int
     xstep: int
 

@@ -53,8 +53,7 @@ def conv_matrix(
     p = _args.integers("padding", padding, rank)
     d = _args.integers("dilation", dilation, rank, minimum=1)
     out = tuple(
-        (n + 2 * pp - dd * (k - 1) - 1) // ss + 1
-        for n, k, ss, pp, dd in zip(sizes, w.shape[2:], s, p, d, strict=True)
+        (n + 2 * pp - dd * (k - 1) - 1) // ss + 1 for n, k, ss, pp, dd in zip(sizes, w.shape[2:], s, p, d, strict=True)
     )
     per = w.shape[0] // groups
     matrix = np.zeros((w.shape[0], *out, w.shape[1] * groups, *sizes), w.dtype)
@@ -62,7 +61,9 @@ def conv_matrix(
         for o in np.ndindex(*out):
             i = tuple(a * ss + b * dd - pp for a, b, ss, dd, pp in zip(o, k, s, d, p, strict=True))
             if all(0 <= a < n for a, n in zip(i, sizes, strict=True)):
-                matrix[(m, *o, m // per * w.shape[1] + c, *i)] += w[(m, c, *k)]
+                at = (m, *o, m // per * w.shape[1] + c, *i)
+                factor = (m, c, *k)
+                matrix[at] += w[factor]
     return matrix.reshape(w.shape[0] * int(np.prod(out)), -1)
 
 
@@ -103,8 +104,11 @@ def _forward(spec: _conv_args.Problem, bias: Any, dtype: Any) -> np.ndarray:
     out = np.zeros(spec.output_shape, wide)
     for tap in np.ndindex(*w.shape[2:]):
         slices = _slices(spec, tap)
-        for c, m in _groups(spec) if slices else []:
-            out[:, m][slices[1]] += np.einsum("nc...,cm->nm...", x[:, c][slices[0]], w[(c, slice(None), *tap)])
+        if slices is None:
+            continue
+        for c, m in _groups(spec):
+            here = (c, slice(None), *tap)
+            out[:, m][slices[1]] += np.einsum("nc...,cm->nm...", x[:, c][slices[0]], w[here])
     if checked is not None:
         out += checked.astype(wide).reshape(-1, *(1,) * len(spec.stride))
     out = out.astype(spec.input.dtype.newbyteorder("=") if dtype is None else dtype)
@@ -120,12 +124,15 @@ def _backward(spec: _conv_args.Problem, grad_output: Any, output_mask: Any, dtyp
     grad_input, grad_weight = np.zeros(x.shape, wide), np.zeros(w.shape, wide)
     for tap in np.ndindex(*w.shape[2:]):
         slices = _slices(spec, tap)
-        for c, m in _groups(spec) if slices else []:
-            at, factor = g[:, m][slices[1]], w[(c, slice(None), *tap)]
+        if slices is None:
+            continue
+        for c, m in _groups(spec):
+            here = (c, slice(None), *tap)
+            at, factor = g[:, m][slices[1]], w[here]
             grad_input[:, c][slices[0]] += np.einsum("nm...,cm->nc...", at, factor)
             pixels = x[:, c][slices[0]]
             flat = tuple(part.reshape(*part.shape[:2], math.prod(part.shape[2:])) for part in (pixels, at))
-            grad_weight[(c, slice(None), *tap)] += np.einsum("ncs,nms->cm", *flat)
+            grad_weight[here] += np.einsum("ncs,nms->cm", *flat)
     grad_bias = g.sum(axis=(0, *range(2, g.ndim)))
     final = spec.input.dtype.newbyteorder("=") if dtype is None else dtype
     results = [grad_input if spec.batched else grad_input[0], grad_weight, grad_bias]
