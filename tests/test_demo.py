@@ -112,7 +112,7 @@ def check(output: str, picture: Path) -> dict[str, list[float]]:
 
 def test_short_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "new" / "sheet.png"
-    assert _cli.main(["demo", "--steps", "60", "--no-peers", "--output", str(picture)]) == 0
+    assert _cli.main(["demo", "--steps", "60", "--no-peers", "--threads", "1", "--output", str(picture)]) == 0
     output = capsys.readouterr()
     table = check(output.out, picture)
     assert table["transposed, trained"][0] > table["bicubic"][0]

@@ -132,7 +132,7 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="the picture, PNG; replaced where it exists (default: %(default)s)",
     )
     parser.add_argument(
-        "--steps", metavar="N", type=_between(1, 10**6), default=2000, help="training steps (default: %(default)s)"
+        "--steps", metavar="N", type=_between(1, 10**6), default=1500, help="training steps (default: %(default)s)"
     )
     parser.add_argument(
         "--seed",

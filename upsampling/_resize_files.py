@@ -11,9 +11,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
-from . import _images, num_threads
+from . import _images, num_threads, resize
 
 
 class ArgumentsError(Exception):
@@ -67,8 +68,10 @@ def _reason(error: Exception) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Resize the files that the arguments name; the exit code."""
     try:
+        # A mode that knows no antialias=False is refused before any file is looked at.
+        resize(np.zeros((1, 1), np.uint8), (1, 1), mode=arguments.mode, antialias=arguments.antialias)
         pairs = _pairs(arguments.inputs, Path(arguments.output), as_folder=arguments.output.endswith(("/", os.sep)))
-    except (ArgumentsError, OSError) as error:
+    except (ArgumentsError, OSError, ValueError) as error:
         print(f"upsampling resize: error: {error}", file=sys.stderr)
         return 2
     extent = {"size": arguments.size} if arguments.size else {"scale": arguments.scale}
