@@ -12,19 +12,23 @@ cdef extern from * nogil:
     #include <stdint.h>
     #if defined(PRECISION_F64)
     typedef double item;
+    typedef int64_t offset;
     #define LOWEST (-__builtin_inf())
     #define is_nan(x) ((x) != (x))
     #elif defined(PRECISION_I64)
     typedef int64_t item;
+    typedef int64_t offset;
     #define LOWEST INT64_MIN
     #define is_nan(x) 0
     #else
     typedef float item;
+    typedef int32_t offset;
     #define LOWEST (-__builtin_inff())
     #define is_nan(x) ((x) != (x))
     #endif
     """
     ctypedef float item
+    ctypedef int offset
     const item LOWEST
     bint is_nan(item)
 
@@ -76,6 +80,63 @@ cdef void pool_row(
             (<position*>(at + o * ats))[0] = where
 
 
+cdef inline void take(
+    item* best, offset* where, const item* x, Py_ssize_t step, offset tap, Py_ssize_t count
+) noexcept nogil:
+    """One tap of a row of windows, step elements apart; without branches, so that the compiler makes vectors of it."""
+    cdef Py_ssize_t o
+    cdef item value
+    cdef bint wins
+    for o in range(count):
+        value = x[o * step]
+        wins = (value > best[o]) | is_nan(value)
+        best[o] = value if wins else best[o]
+        where[o] = tap if wins else where[o]
+
+
+cdef void pool_dense_row(
+    const char* x, const Py_ssize_t* xs, const Py_ssize_t* size, const Py_ssize_t* spec, Py_ssize_t od, Py_ssize_t oh,
+    item* y, position* at, Py_ssize_t count,
+) noexcept nogil:
+    """pool_row for contiguous rows and dilation 1: tap after tap over a block of windows, each with its offset from the
+    window's start in the plane."""
+    cdef Py_ssize_t d0 = od * spec[3] - spec[6], h0 = oh * spec[4] - spec[7], step = spec[5], pad = spec[8]
+    cdef Py_ssize_t a0 = first_inside(d0, 1), a1 = last_inside(d0, 1, spec[0], size[0])
+    cdef Py_ssize_t b0 = first_inside(h0, 1), b1 = last_inside(h0, 1, spec[1], size[1])
+    cdef Py_ssize_t begin, n, o, a, b, c, low, high
+    cdef position origin
+    cdef offset tap
+    cdef offset where[256]
+    cdef item* best
+    cdef const item* row
+    for begin in range(0, count, 256):
+        n = min(count - begin, 256)
+        best = y + begin
+        tap = <offset>((a0 * size[1] + b0) * size[2])
+        for o in range(n):
+            best[o] = LOWEST
+            where[o] = tap + <offset>max(pad - (begin + o) * step, 0)
+        for a in range(a0, a1):
+            for b in range(b0, b1):
+                row = <const item*>(x + (d0 + a) * xs[0] + (h0 + b) * xs[1])
+                for c in range(spec[2]):
+                    low = max((pad - c + step - 1) // step if pad > c else 0, begin)
+                    high = min((size[2] - 1 + pad - c) // step + 1 if size[2] + pad > c else 0, begin + n)
+                    if high <= low:
+                        continue
+                    tap = <offset>((a * size[1] + b) * size[2] + c)
+                    if step == 1:
+                        take(y + low, where + (low - begin), row + (low - pad + c), 1, tap, high - low)
+                    elif step == 2:
+                        take(y + low, where + (low - begin), row + (2 * low - pad + c), 2, tap, high - low)
+                    else:
+                        take(y + low, where + (low - begin), row + (step * low - pad + c), step, tap, high - low)
+        if at != NULL:
+            origin = (d0 * size[1] + h0) * size[2] - pad + begin * step
+            for o in range(n):
+                at[begin + o] = origin + o * step + where[o]
+
+
 def pool(
     const item[:, :, :, :, :] x, const Py_ssize_t[::1] spec, item[:, :, :, :, :] y, position[:, :, :, :, :] at,
     bint with_positions, int num_threads,
@@ -84,14 +145,25 @@ def pool(
     cdef Py_ssize_t C = y.shape[1], D = y.shape[2], H = y.shape[3], task, n, c, d, h
     cdef Py_ssize_t size[3]
     cdef Py_ssize_t xs[3]
+    cdef bint dense = x.strides[4] == sizeof(item) and y.strides[4] == sizeof(item)
+    dense = dense and (not with_positions or at.strides[4] == sizeof(position))
     for n in range(3):
         size[n] = x.shape[2 + n]
         xs[n] = x.strides[2 + n]
+        dense = dense and spec[9 + n] == 1 and spec[6 + n] <= size[n] and spec[3 + n] < 1 << 31
+    # Offsets in a window, of at most twice the input on each axis, fit in 32 bits.
+    dense = dense and size[0] * size[1] * size[2] < 1 << 28
     for task in prange(y.shape[0] * C * D * H, nogil=True, num_threads=num_threads, schedule="static"):
         h = task % H
         d = task // H % D
         c = task // (H * D) % C
         n = task // (H * D * C)
+        if dense:
+            pool_dense_row(
+                <const char*>&x[n, c, 0, 0, 0], xs, size, &spec[0], d, h, &y[n, c, d, h, 0],
+                &at[n, c, d, h, 0] if with_positions else NULL, y.shape[4],
+            )
+            continue
         pool_row(
             <const char*>&x[n, c, 0, 0, 0], xs, size, &spec[0], d, h,
             <char*>&y[n, c, d, h, 0], y.strides[4],

@@ -73,8 +73,8 @@ def positions(name: str, value: Any, like_name: str, like: np.ndarray, rank: int
         raise TypeError(f"{name} must be of an integer dtype, got {indices.dtype}")
     if indices.shape != like.shape:
         raise ValueError(f"{name} must have the shape of {like_name}, {like.shape}, got {indices.shape}")
-    wrong = (indices < 0) | (indices >= plane)
-    if wrong.any():
+    if indices.size and (indices.min() < 0 or indices.max() >= plane):
+        wrong = (indices < 0) | (indices >= plane)
         first = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
         at = tuple(int(n) for n in first)
         raise ValueError(f"{name} must be from 0 to {plane - 1}, got {int(indices[first])} at {at}")
