@@ -121,6 +121,8 @@ def test_output_size_names_the_valid_sizes():
     assert up.conv_transpose2d(x[0], weight, output_size=(3, 7, 8), **options).shape == (3, 7, 8)
     with pytest.raises(ValueError, match=r"output_size.* from 7 to 8"):
         up.conv_transpose2d(x, weight, output_size=(7, 9), **options)
+    with pytest.raises(ValueError, match=r"output_size.* from 8 to 8"):
+        up.conv_transpose2d(x, weight, output_size=(9, 8), padding=1, dilation=3)
     with pytest.raises(ValueError, match="output_size"):
         up.conv_transpose2d(x, weight, output_size=(3, 7, 8), **options)
     assert up.conv_transpose2d(x, weight, output_size=(7, 7), output_padding=1, **options).shape == (1, 3, 7, 7)

@@ -182,7 +182,7 @@ def conv_transpose_output_size(
     """Return the space sizes of ``conv_transpose``'s result.
 
     On each axis ``(L - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1``, or the wanted
-    `output_size`, which may exceed the size with ``output_padding=0`` by less than `stride` or `dilation`.
+    `output_size`, which may exceed the size with ``output_padding=0`` by less than `stride`.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def conv_transpose_output_size(
     result = []
     for axis, (n, k, s, p, d) in enumerate(zip(input_size, kernels, strides, pads, dilations, strict=True)):
         least = (n - 1) * s - 2 * p + d * (k - 1) + 1
-        most = least + max(s, d) - 1
+        most = least + s - 1
         size = least + extra[axis] if wanted is None else wanted[axis]
         if wanted is not None and not least <= size <= most:
             raise ValueError(f"output_size[{axis}] must be from {least} to {most}, got {size}")
