@@ -284,6 +284,20 @@ def conv_transpose1d_backward(
     ------
     TypeError, ValueError
         For a wrong argument.
+
+    Notes
+    -----
+    PyTorch's gradients of ``torch.nn.functional.conv_transpose1d``; complex factors are conjugated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import upsampling as up
+    >>> x, weight = np.ones((1, 1, 1)), np.ones((1, 1, 2))
+    >>> grad_output = np.ones((1, 1, 2))
+    >>> grad_input, grad_weight, grad_bias = up.conv_transpose1d_backward(grad_output, x, weight)
+    >>> grad_input.ravel(), grad_bias
+    (array([2.]), array([2.]))
     """
     spec = _conv_args.problem(1, input, weight, stride, padding, output_padding, groups, dilation)
     return _backward(1, spec, grad_output, output_mask)
@@ -374,6 +388,20 @@ def conv_transpose2d_backward(
     ------
     TypeError, ValueError
         For a wrong argument.
+
+    Notes
+    -----
+    PyTorch's gradients of ``torch.nn.functional.conv_transpose2d``; complex factors are conjugated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import upsampling as up
+    >>> x, weight = np.ones((1, 1, 1, 1)), np.ones((1, 1, 2, 2))
+    >>> grad_output = np.ones((1, 1, 2, 2))
+    >>> grad_input, grad_weight, grad_bias = up.conv_transpose2d_backward(grad_output, x, weight)
+    >>> grad_input.ravel(), grad_bias
+    (array([4.]), array([4.]))
     """
     spec = _conv_args.problem(2, input, weight, stride, padding, output_padding, groups, dilation)
     return _backward(2, spec, grad_output, output_mask)
@@ -464,6 +492,20 @@ def conv_transpose3d_backward(
     ------
     TypeError, ValueError
         For a wrong argument.
+
+    Notes
+    -----
+    PyTorch's gradients of ``torch.nn.functional.conv_transpose3d``; complex factors are conjugated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import upsampling as up
+    >>> x, weight = np.ones((1, 1, 1, 1, 1)), np.ones((1, 1, 2, 2, 2))
+    >>> grad_output = np.ones((1, 1, 2, 2, 2))
+    >>> grad_input, grad_weight, grad_bias = up.conv_transpose3d_backward(grad_output, x, weight)
+    >>> grad_input.ravel(), grad_bias
+    (array([8.]), array([8.]))
     """
     spec = _conv_args.problem(3, input, weight, stride, padding, output_padding, groups, dilation)
     return _backward(3, spec, grad_output, output_mask)
