@@ -27,7 +27,14 @@ class Problem(NamedTuple):
 
 
 def problem(
-    rank: int, input: Any, weight: Any, stride: Any, padding: Any, output_padding: Any, groups: Any, dilation: Any,
+    rank: int,
+    input: Any,
+    weight: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: Any,
+    dilation: Any,
     output_size: Any = None,
 ) -> Problem:
     """Check everything but bias, out and gradients."""
@@ -65,7 +72,7 @@ def problem(
 
 
 def bias_of(value: Any, spec: Problem) -> np.ndarray | None:
-    """The bias, checked: one number for each output channel."""
+    """Return the bias, checked: one number for each output channel."""
     if value is None:
         return None
     bias = _args.array("bias", value)
@@ -75,7 +82,7 @@ def bias_of(value: Any, spec: Problem) -> np.ndarray | None:
 
 
 def gradient_of(value: Any, spec: Problem) -> np.ndarray:
-    """grad_output, checked and batched."""
+    """Return grad_output, checked and batched."""
     grad = _args.array("grad_output", value)
     _args.dtype_among("grad_output", grad, (*FLOATS, *COMPLEX))
     _args.same_dtype("grad_output", grad, "input", spec.input)
@@ -84,7 +91,7 @@ def gradient_of(value: Any, spec: Problem) -> np.ndarray:
 
 
 def mask_of(value: Any) -> tuple[bool, bool, bool]:
-    """output_mask, checked: three flags."""
+    """Return output_mask, checked: three flags."""
     if not _args.is_sequence(value) or len(value) != 3:
         raise ValueError(f"output_mask must be three flags, got {_args.shown(value)}")
     first, second, third = (_args.flag(f"output_mask[{i}]", item) for i, item in enumerate(value))

@@ -57,22 +57,34 @@ def _axes(spec: _conv_args.Problem) -> list[tuple[int, ...]]:
     """(size, out, kernel, stride, padding, dilation) for each of three axes."""
     rank = len(spec.stride)
     rows = zip(
-        spec.input.shape[2:], spec.output_shape[2:], spec.weight.shape[2:], spec.stride, spec.padding, spec.dilation,
+        spec.input.shape[2:],
+        spec.output_shape[2:],
+        spec.weight.shape[2:],
+        spec.stride,
+        spec.padding,
+        spec.dilation,
         strict=True,
     )
     return [(1, 1, 1, 1, 0, 1)] * (3 - rank) + list(rows)
 
 
 def _precision(dtype: np.dtype) -> tuple[str, Any]:
-    """The kernels' precision for a dtype, and the dtype that they read and write."""
+    """Return the kernels' precision for a dtype, and the dtype that they read and write."""
     if dtype.kind in "iu":
         return "i64", np.uint64
     return ("f64", np.float64) if dtype == np.float64 else ("f32", np.float32)
 
 
 def _contract(
-    x: np.ndarray, w: np.ndarray, bias: np.ndarray, y: np.ndarray, groups: int, strides: tuple[int, int, int],
-    axes: list[tuple[int, ...]], pairs: Callable, phases: Callable,
+    x: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray,
+    y: np.ndarray,
+    groups: int,
+    strides: tuple[int, int, int],
+    axes: list[tuple[int, ...]],
+    pairs: Callable,
+    phases: Callable,
 ) -> None:
     """Run the kernel that sums over channels and taps."""
     depth, height, width = pairs(*axes[0]), pairs(*axes[1]), phases(*axes[2])
@@ -83,13 +95,30 @@ def _contract(
     x, w, bias, y = (array.view(np.float64) if array.dtype == np.uint64 else array for array in (x, w, bias, y))
     work = y.size * (x.shape[1] // groups) * int(np.prod(kernel)) // max(axes[2][3], 1)
     _kernels.load("dense", precision).contract(
-        _five(x), np.ascontiguousarray(w).reshape(-1), bias, _five(y), groups, np.array(strides, np.intp),
-        np.array(kernel, np.intp), np.array((width.step, width.xstep), np.intp), depth.first, depth.pairs,
-        height.first, height.pairs, width.first, width.taps, width.start, width.counts, finite, threads_for(work),
+        _five(x),
+        np.ascontiguousarray(w).reshape(-1),
+        bias,
+        _five(y),
+        groups,
+        np.array(strides, np.intp),
+        np.array(kernel, np.intp),
+        np.array((width.step, width.xstep), np.intp),
+        depth.first,
+        depth.pairs,
+        height.first,
+        height.pairs,
+        width.first,
+        width.taps,
+        width.start,
+        width.counts,
+        finite,
+        threads_for(work),
     )
 
 
-def _real_forward(spec: _conv_args.Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray) -> None:
+def _real_forward(
+    spec: _conv_args.Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray
+) -> None:
     taps = int(np.prod(w.shape[2:]))
     start = np.zeros(y.shape[1], y.dtype) if bias is None else np.ascontiguousarray(bias, y.dtype)
     per_group = w.shape[0] // spec.groups * w.shape[1] * taps
@@ -102,7 +131,9 @@ def _real_input_gradient(spec: _conv_args.Problem, g: np.ndarray, w: np.ndarray,
     axes = _axes(spec)
     per_group = w.shape[0] // spec.groups * w.shape[1] * taps
     strides = (per_group, taps, w.shape[1] * taps)
-    _contract(g, w, np.zeros(y.shape[1], y.dtype), y, spec.groups, strides, axes, plan.backward_pairs, plan.backward_phases)
+    _contract(
+        g, w, np.zeros(y.shape[1], y.dtype), y, spec.groups, strides, axes, plan.backward_pairs, plan.backward_phases
+    )
 
 
 def _real_weight_gradient(spec: _conv_args.Problem, x: np.ndarray, g: np.ndarray) -> np.ndarray:
@@ -110,21 +141,25 @@ def _real_weight_gradient(spec: _conv_args.Problem, x: np.ndarray, g: np.ndarray
     result = np.zeros(spec.weight.shape, x.dtype)
     if x.size:
         _kernels.load("outer", _precision(x.dtype)[0]).weight_gradient(
-            _five(x), _five(g), result.reshape(*result.shape[:2], -1), spec.groups,
-            np.array([axis[3] for axis in axes], np.intp), *(plan.tap_ranges(*axis) for axis in axes),
+            _five(x),
+            _five(g),
+            result.reshape(*result.shape[:2], -1),
+            spec.groups,
+            np.array([axis[3] for axis in axes], np.intp),
+            *(plan.tap_ranges(*axis) for axis in axes),
             threads_for(result.size * x.size // x.shape[1]),
         )
     return result
 
 
 def _computed(array: np.ndarray) -> np.ndarray:
-    """An array that a kernel can read, in the dtype in which it is computed."""
+    """Return an array that a kernel can read, in the dtype in which it is computed."""
     array = _arrays.readable(array)
     return array.astype(_precision(array.dtype)[1], copy=False)
 
 
 def _complex_parts(run: Callable[[np.ndarray, np.ndarray], np.ndarray], a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """A bilinear operation of complex operands from the real one."""
+    """Compute a bilinear operation of complex operands from the real one."""
     ar, ai, br, bi = (np.ascontiguousarray(part) for part in (a.real, a.imag, b.real, b.imag))
     real = run(ar, br) - run(ai, bi)
     imaginary = run(ar, bi) + run(ai, br)

@@ -68,7 +68,7 @@ def conv_matrix(
 
 
 def _slices(spec: _conv_args.Problem, tap: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]] | None:
-    """The inputs i and outputs o = i * stride + k * dilation - padding of one tap that lie inside, or None."""
+    """Return the inputs i and outputs o = i * stride + k * dilation - padding of one tap that lie inside, or None."""
     inputs, outputs = [], []
     for n, out, k, s, p, d in zip(
         spec.input.shape[2:], spec.output_shape[2:], tap, spec.stride, spec.padding, spec.dilation, strict=True
@@ -83,7 +83,7 @@ def _slices(spec: _conv_args.Problem, tap: tuple[int, ...]) -> tuple[tuple[slice
 
 
 def _wide(spec: _conv_args.Problem, dtype: Any) -> np.dtype:
-    """The dtype of the sums: integers wrap in their own 64 bits, floats are summed in float64."""
+    """Choose the dtype of the sums: integers wrap in their own 64 bits, floats are summed in float64."""
     if dtype is not None:
         return np.dtype(dtype)
     kind = spec.input.dtype.kind
@@ -91,7 +91,7 @@ def _wide(spec: _conv_args.Problem, dtype: Any) -> np.dtype:
 
 
 def _groups(spec: _conv_args.Problem) -> list[tuple[slice, slice]]:
-    """The input and output channels of each group."""
+    """Return the input and output channels of each group."""
     c, m = spec.weight.shape[0] // spec.groups, spec.weight.shape[1]
     return [(slice(g * c, g * c + c), slice(g * m, g * m + m)) for g in range(spec.groups)]
 
@@ -116,7 +116,7 @@ def _forward(spec: _conv_args.Problem, bias: Any, dtype: Any) -> np.ndarray:
 
 
 def _backward(spec: _conv_args.Problem, grad_output: Any, output_mask: Any, dtype: Any) -> tuple[Any, Any, Any]:
-    """The gradients of the forward formula: each factor of a product times the other's conjugate."""
+    """Compute the gradients of the forward formula: each factor of a product times the other's conjugate."""
     wide = _wide(spec, dtype)
     wanted = _conv_args.mask_of(output_mask)
     g = _conv_args.gradient_of(grad_output, spec).astype(wide)
@@ -171,7 +171,7 @@ def conv_transpose1d_backward(
     output_mask: Any = (True, True, True),
     dtype: Any = None,
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-    """grad_input[c, i] = sum of grad[m, o] * weight[c, m, k]; grad_weight[c, m, k] = sum of grad[m, o] * input[c, i]."""
+    """Add up grad_input[c, i] += grad[m, o] * weight[c, m, k] and grad_weight[c, m, k] += grad[m, o] * input[c, i]."""
     spec = _conv_args.problem(1, input, weight, stride, padding, output_padding, groups, dilation)
     return _backward(spec, grad_output, output_mask, dtype)
 
@@ -207,7 +207,7 @@ def conv_transpose2d_backward(
     output_mask: Any = (True, True, True),
     dtype: Any = None,
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-    """grad_input[c, i] = sum of grad[m, o] * weight[c, m, k]; grad_weight[c, m, k] = sum of grad[m, o] * input[c, i]."""
+    """Add up grad_input[c, i] += grad[m, o] * weight[c, m, k] and grad_weight[c, m, k] += grad[m, o] * input[c, i]."""
     spec = _conv_args.problem(2, input, weight, stride, padding, output_padding, groups, dilation)
     return _backward(spec, grad_output, output_mask, dtype)
 
@@ -243,6 +243,6 @@ def conv_transpose3d_backward(
     output_mask: Any = (True, True, True),
     dtype: Any = None,
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-    """grad_input[c, i] = sum of grad[m, o] * weight[c, m, k]; grad_weight[c, m, k] = sum of grad[m, o] * input[c, i]."""
+    """Add up grad_input[c, i] += grad[m, o] * weight[c, m, k] and grad_weight[c, m, k] += grad[m, o] * input[c, i]."""
     spec = _conv_args.problem(3, input, weight, stride, padding, output_padding, groups, dilation)
     return _backward(spec, grad_output, output_mask, dtype)
