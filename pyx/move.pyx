@@ -1,7 +1,8 @@
 """Items put at positions of a plane, and fetched from there: every dtype, moved by its size in bytes.
 
-values are (N, C, L) and planes (N, C, P) items, both with a last axis that holds an item's bytes; positions are (N, C, L) and
-checked. A task is one plane, so each element has one writer; where a position stands twice the last in row-major order wins.
+values are (N, C, L) and planes (N, C, P) items, both with a last axis that holds an item's bytes; positions are
+(N, C, L) and checked. A task is one plane, so each element has one writer; where a position stands twice the last in
+row-major order wins.
 """
 
 from cython cimport view

@@ -1,8 +1,8 @@
 """Maxima of windows with their positions, and the sums that carry gradients back.
 
-x is (N, C, D, H, W) and y (N, C, OD, OH, OW), both through their strides; spec holds kernel, stride, padding and dilation,
-three numbers each. A task is one output row; every output element has one writer. Windows are read in row-major order: the
-first of equal maxima wins, and a NaN wins over all before it, as in PyTorch.
+x is (N, C, D, H, W) and y (N, C, OD, OH, OW), both through their strides; spec holds kernel, stride, padding
+and dilation, three numbers each. A task is one output row; every output element has one writer. Windows are
+read in row-major order: the first of equal maxima wins, and a NaN wins over all before it, as in PyTorch.
 """
 
 from cython.parallel cimport prange
@@ -40,7 +40,9 @@ cdef inline Py_ssize_t first_inside(Py_ssize_t start, Py_ssize_t dilation) noexc
     return 0 if start >= 0 else (-start - 1) // dilation + 1
 
 
-cdef inline Py_ssize_t last_inside(Py_ssize_t start, Py_ssize_t dilation, Py_ssize_t kernel, Py_ssize_t size) noexcept nogil:
+cdef inline Py_ssize_t last_inside(
+    Py_ssize_t start, Py_ssize_t dilation, Py_ssize_t kernel, Py_ssize_t size
+) noexcept nogil:
     """One past the last tap of a window that is inside the input."""
     return min(kernel, (size - start - 1) // dilation + 1 if size > start else 0)
 
@@ -186,6 +188,7 @@ def add(const item[:, :, :] g, const position[:, :, :] at, item[:, :, :] y, int 
     cdef Py_ssize_t C = g.shape[1], task
     for task in prange(g.shape[0] * C, nogil=True, num_threads=num_threads, schedule="static"):
         add_plane(
-            <const char*>&g[task // C, task % C, 0], g.strides[2], <const char*>&at[task // C, task % C, 0], at.strides[2],
+            <const char*>&g[task // C, task % C, 0], g.strides[2],
+            <const char*>&at[task // C, task % C, 0], at.strides[2],
             g.shape[2], <char*>&y[task // C, task % C, 0], y.strides[2],
         )
