@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-
+__all__: list[str] = []
 
 for _name in ("conv_transpose", "pooling", "shuffle", "interpolate", "resize"):
     try:
@@ -13,3 +13,4 @@ for _name in ("conv_transpose", "pooling", "shuffle", "interpolate", "resize"):
         continue
     for _public in _module.__all__:
         globals()[_public] = getattr(_module, _public)
+        __all__.append(_public)
