@@ -20,6 +20,7 @@ BITS = 22  # of a fixed-point weight; 2**22 is 1
 # Weights are made for so many outputs at once that some MiB of temporary arrays suffice.
 BLOCK = 2**18
 CACHED_EXTENT = 2**14
+HAMMING = float(np.float32(0.54)), float(np.float32(0.46))  # Pillow's constants are single-precision
 
 
 def box(x: np.ndarray) -> np.ndarray:
@@ -37,7 +38,7 @@ def hamming(x: np.ndarray) -> np.ndarray:
     x = np.abs(x)
     angle = x * math.pi
     with np.errstate(invalid="ignore"):
-        inside = np.sin(angle) / angle * (0.54 + 0.46 * np.cos(angle))
+        inside = np.sin(angle) / angle * (HAMMING[0] + HAMMING[1] * np.cos(angle))
     return np.where(x == 0, 1.0, np.where(x < 1, inside, 0.0))
 
 
@@ -99,10 +100,16 @@ def identity(size: int) -> AxisTable:
 
 def nearest_indices(size_in: int, size_out: int) -> np.ndarray:
     """Pillow's nearest source index of each output: the floor of a running sum in float64, from half a step."""
+    _afford(size_out, 16)
     step = size_in / size_out
     positions = np.full(size_out, step)
     positions[0] = step * 0.5
     return np.minimum(np.cumsum(positions, out=positions).astype(np.int64), size_in - 1)
+
+
+def _afford(size_out: int, each: int) -> None:
+    """Raise MemoryError now, not half-way, where a table of `each` bytes for an output cannot be had."""
+    np.empty(size_out * each, np.uint8)
 
 
 def _kept(build: Callable[..., AxisTable], size_in: int, size_out: int, *options: object) -> AxisTable:
@@ -122,6 +129,7 @@ def _table(
     kind = "area" if mode == "area" else PLAIN_KINDS.get(mode)
     if antialias and mode != "area":
         return _widened(size_in, size_out, mode, real, lambda weights: weights)
+    _afford(size_out, 128)
     if kind is None:
         return _plain(size_in, size_out, mode, real)
     made = _plan_resample.table(_plan_resample.Axis(kind, size_in, size_out), coordinates, real)
@@ -158,6 +166,7 @@ def _widened(
     stretch = max(scale, 1.0)
     support = reach * stretch
     taps = min(math.ceil(support) * 2 + 1, size_in)
+    _afford(size_out, 16 + taps * np.dtype(dtype).itemsize)
     start = np.empty(size_out, np.int64)
     count = np.empty(size_out, np.int64)
     weights = np.empty((size_out, taps), dtype)

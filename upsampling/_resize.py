@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -144,24 +144,26 @@ def _floats(call: Resize, out: np.ndarray | None) -> np.ndarray:
     """Floats, by the kernel that `interpolate` uses too."""
     coordinates = _interpolate_args.coordinate_dtype(call.image.dtype)
     real = _resample.precision_of(call.image.dtype)
-    tables = [
-        _plan_resize.table(size_in, size_out, call.mode, call.antialias, coordinates, real)
-        for size_in, size_out in zip(call.image.shape, call.size, strict=False)
-    ]
-    return _by_steps(call, out, _resample.resample, tables)
+
+    def table(size_in: int, size_out: int) -> AxisTable | None:
+        return _plan_resize.table(size_in, size_out, call.mode, call.antialias, coordinates, real)
+
+    return _by_axes(call, out, _resample.resample, table)
 
 
 def _nearest(call: Resize, out: np.ndarray | None) -> np.ndarray:
     """Any dtype, by copies."""
-    indices = [
-        None if size_in == size_out else _plan_resize.nearest_indices(size_in, size_out)
-        for size_in, size_out in zip(call.image.shape, call.size, strict=False)
-    ]
-    return _by_steps(call, out, _resample.gather, indices)
+
+    def indices(size_in: int, size_out: int) -> np.ndarray | None:
+        return None if size_in == size_out else _plan_resize.nearest_indices(size_in, size_out)
+
+    return _by_axes(call, out, _resample.gather, indices)
 
 
-def _by_steps(call: Resize, out: np.ndarray | None, kernel: Callable[..., None], steps: Sequence[Any]) -> np.ndarray:
-    """Call a kernel on the image as a (1, C, H, W) array."""
+def _by_axes(
+    call: Resize, out: np.ndarray | None, kernel: Callable[..., None], step: Callable[[int, int], Any]
+) -> np.ndarray:
+    """Call a kernel on the image as a (1, C, H, W) array, with what `step` makes of each axis' two sizes."""
     image = call.image
     if not (image.dtype.isnative and image.flags.aligned and image.flags.c_contiguous):
         image = _native(image)
@@ -169,6 +171,7 @@ def _by_steps(call: Resize, out: np.ndarray | None, kernel: Callable[..., None],
     if result.size and image.shape[:2] == (1, 1):
         result[...] = image  # one pixel: every weighted mean of it, and whichever order its channels have
     elif result.size:
+        steps = [step(size_in, size_out) for size_in, size_out in zip(image.shape, call.size, strict=False)]
         kernel(_channels_first(image), _channels_first(result), steps)
     return _arrays.deliver(result, out)
 

@@ -23,6 +23,7 @@ from .. import _arrays, _resize_args
 __all__ = ["resize"]
 
 ONE = 1 << 22  # the fixed-point weight that stands for 1
+HAMMING = float(np.float32(0.54)), float(np.float32(0.46))  # Pillow's constants are single-precision
 
 
 def _sinc(x: float) -> float:
@@ -38,7 +39,7 @@ def _triangle(x: float) -> float:
 
 
 def _hamming(x: float) -> float:
-    return _sinc(x) * (0.54 + 0.46 * math.cos(math.pi * x)) if abs(x) < 1 else 0.0
+    return _sinc(x) * (HAMMING[0] + HAMMING[1] * math.cos(math.pi * x)) if abs(x) < 1 else 0.0
 
 
 def _cubic(x: float, a: float = -0.5) -> float:
