@@ -39,6 +39,8 @@ def _triangle(x: float) -> float:
 
 
 def _hamming(x: float) -> float:
+    if x == 0:
+        return 1.0
     return _sinc(x) * (HAMMING[0] + HAMMING[1] * math.cos(math.pi * x)) if abs(x) < 1 else 0.0
 
 
