@@ -2,15 +2,15 @@
  *
  * A kind code names the stored type; the switch stands outside the loops. float16 and bfloat16 are converted by
  * integer arithmetic, rounded to nearest even, with subnormals, infinities and NaN right. Integers are rounded to
- * nearest, halves up, and limited to their range; a value less than the margin below a half counts as a half
- * (upsampling/_interpolate_args.py says why, and has the same margins).
+ * nearest, halves up, and limited to their range; a value less than a margin below a half counts as a half
+ * (upsampling/_interpolate_args.py says why, and has the same margin).
  */
 #ifndef UPSAMPLING_STORAGE_H
 #define UPSAMPLING_STORAGE_H
 
 #include "simd.h"
 
-enum { STORED_REAL, STORED_F16, STORED_BF16, STORED_U8, STORED_I8, STORED_U16, STORED_I16 };
+enum { STORED_REAL, STORED_F32, STORED_F16, STORED_BF16, STORED_U8, STORED_I8, STORED_U16, STORED_I16 };
 
 /* a * b + c, fused wherever the instruction set has it: written out, so that no two loops differ in it. */
 static inline real madd(real a, real b, real c) {
@@ -58,31 +58,34 @@ static inline uint16_t to_bf16(float x) {
         for (ptrdiff_t i = 0; i < n; i++) to[i] = VALUE((float)from[i]);                      \
     }
 /* Above its lower limit a value minus that limit is positive, so truncation is the floor. */
-#define ROW_STORE_INTEGER(NAME, TYPE, LOW, HIGH, MARGIN)                                      \
+#define ROW_STORE_INTEGER(NAME, TYPE, LOW, HIGH)                                              \
     static inline void store_##NAME(TYPE *restrict to, const real *restrict from, ptrdiff_t n) { \
         for (ptrdiff_t i = 0; i < n; i++) {                                                   \
             real v = from[i];                                                                 \
             v = v < (real)(LOW) ? (real)(LOW) : v;                                            \
             v = v > (real)(HIGH) ? (real)(HIGH) : v;                                          \
-            to[i] = (TYPE)((int32_t)(v - (real)(LOW) + (real)(0.5 + MARGIN)) + (LOW));        \
+            to[i] = (TYPE)((int32_t)(v - (real)(LOW) + (real)(0.5 + 0x1p-26)) + (LOW));       \
         }                                                                                     \
     }
 
+ROW_LOAD(f32, float, )
 ROW_LOAD(f16, uint16_t, from_f16)
 ROW_LOAD(bf16, uint16_t, from_bf16)
 ROW_LOAD(u8, uint8_t, )
 ROW_LOAD(i8, int8_t, )
 ROW_LOAD(u16, uint16_t, )
 ROW_LOAD(i16, int16_t, )
+ROW_STORE(f32, float, )
 ROW_STORE(f16, uint16_t, to_f16)
 ROW_STORE(bf16, uint16_t, to_bf16)
-ROW_STORE_INTEGER(u8, uint8_t, 0, 255, 0x1p-12)
-ROW_STORE_INTEGER(i8, int8_t, -128, 127, 0x1p-12)
-ROW_STORE_INTEGER(u16, uint16_t, 0, 65535, 0x1p-26)
-ROW_STORE_INTEGER(i16, int16_t, -32768, 32767, 0x1p-26)
+ROW_STORE_INTEGER(u8, uint8_t, 0, 255)
+ROW_STORE_INTEGER(i8, int8_t, -128, 127)
+ROW_STORE_INTEGER(u16, uint16_t, 0, 65535)
+ROW_STORE_INTEGER(i16, int16_t, -32768, 32767)
 
 static inline void row_load(real *to, const void *from, ptrdiff_t n, int kind) {
     switch (kind) {
+    case STORED_F32: load_f32(to, from, n); break;
     case STORED_F16: load_f16(to, from, n); break;
     case STORED_BF16: load_bf16(to, from, n); break;
     case STORED_U8: load_u8(to, from, n); break;
@@ -94,6 +97,7 @@ static inline void row_load(real *to, const void *from, ptrdiff_t n, int kind) {
 }
 static inline void row_store(void *to, const real *from, ptrdiff_t n, int kind) {
     switch (kind) {
+    case STORED_F32: store_f32(to, from, n); break;
     case STORED_F16: store_f16(to, from, n); break;
     case STORED_BF16: store_bf16(to, from, n); break;
     case STORED_U8: store_u8(to, from, n); break;

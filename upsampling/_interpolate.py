@@ -57,7 +57,7 @@ def interpolate(
     -------
     ndarray
         Shape (N, C, *out_space), of the input's dtype, channels-last if the input is. Integers are rounded to nearest,
-        halves up, and limited to their range.
+        halves up, and limited to their range; uint8 in two dimensions is PyTorch's bit for bit.
 
     Raises
     ------
@@ -90,8 +90,11 @@ def interpolate(
         source = _arrays.readable(input)
         if asked.is_nearest:
             _resample.gather(source, result, _indices(asked, dtype))
+        elif _interpolate_args.in_fixed_point(dtype, asked):
+            tables = [_plan_resample.fixed_point_table(axis) for axis in _axes(asked)]
+            _resample.resample_in_passes(source, result, tables)
         else:
-            _resample.resample(source, result, _tables(asked, dtype, transposed=False))
+            _resample.resample(source, result, _tables(asked, dtype, _resample.precision_of(dtype)))
     return _arrays.deliver(result, out)
 
 
@@ -152,7 +155,10 @@ def interpolate_backward(
     dtype = grad_output.dtype.newbyteorder("=")
     result = _arrays.allocate(shape, dtype, channels_last)
     if result.size:
-        _resample.resample(_arrays.readable(grad_output), result, _tables(asked, dtype, transposed=True))
+        # The weights 1/k of area, rounded to float32, would all err in the same direction.
+        precision = np.float64 if asked.kind == "area" else _resample.precision_of(dtype)
+        tables = _tables(asked, dtype, precision, transposed=True)
+        _resample.resample(_arrays.readable(grad_output), result, tables, precision)
     return result
 
 
@@ -168,11 +174,10 @@ def _indices(asked: Request, dtype: np.dtype) -> list[np.ndarray | None]:
     return [_plan_resample.nearest_indices(axis, arithmetic) for axis in _axes(asked)]
 
 
-def _tables(asked: Request, dtype: np.dtype, transposed: bool) -> list[AxisTable | None]:
-    weights = _resample.precision_of(dtype)
+def _tables(asked: Request, dtype: np.dtype, precision: type, transposed: bool = False) -> list[AxisTable | None]:
     if asked.is_nearest:
         arithmetic = _interpolate_args.nearest_arithmetic(dtype, asked)
-        return [_plan_resample.transposed_indices(axis, arithmetic, weights) for axis in _axes(asked)]
+        return [_plan_resample.transposed_indices(axis, arithmetic, precision) for axis in _axes(asked)]
     coordinates = _interpolate_args.coordinate_dtype(dtype)
     build = _plan_resample.transposed_table if transposed else _plan_resample.table
-    return [build(axis, coordinates, weights) for axis in _axes(asked)]
+    return [build(axis, coordinates, precision) for axis in _axes(asked)]

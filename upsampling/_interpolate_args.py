@@ -19,6 +19,9 @@ MODES = (*NEAREST, "linear", "bilinear", "bicubic", "trilinear", "area", "lanczo
 RANKS = {"linear": (1,), "bilinear": (2,), "trilinear": (3,)}
 ALIGNABLE = ("linear", "bilinear", "bicubic", "trilinear")
 ANTIALIASABLE = (*ALIGNABLE, "lanczos")
+# An integer result that falls less than this short of a half is rounded up: weights such as 1/6 are rounded, so that a
+# sum that is exactly a half may come out a little below it. The margin is above that error.
+TIE_MARGIN = 2.0**-26
 # Two-dimensional results of at most this many rows and columns together go through PyTorch's simpler nearest loop.
 SMALL = 128
 
@@ -164,10 +167,10 @@ def nearest_arithmetic(dtype: np.dtype, asked: Request) -> str:
     return "double" if dtype.name == "float64" else "single"
 
 
-def tie_margin(dtype: np.dtype) -> float:
-    """Return how far below a half a value may be and is still rounded up to an integer of `dtype`.
+def in_fixed_point(dtype: np.dtype, asked: Request) -> bool:
+    """Tell whether PyTorch's arithmetic for 8-bit pictures is followed, bit for bit.
 
-    Weights such as 1/6 are rounded, so that a sum that is exactly a half may come out a little below; the margin is
-    above that error and far below what a picture shows.
+    Weights are multiples of a power of two, axes of equal sizes are copied, and each axis's result is rounded and
+    limited to 0..255, the last axis first.
     """
-    return 2.0**-12 if dtype.itemsize == 1 else 2.0**-26
+    return dtype.name == "uint8" and len(asked.space) == 2 and asked.kind in ("linear", "bicubic", "lanczos")

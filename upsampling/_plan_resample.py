@@ -136,6 +136,26 @@ def _cached_indices(axis: Axis, arithmetic: str) -> np.ndarray:
     return _indices(axis, arithmetic)
 
 
+def fixed_point_table(axis: Axis) -> AxisTable | None:
+    """Return the table of PyTorch's arithmetic for 8-bit pictures: weights rounded to multiples of a power of two."""
+    if axis.size_in == axis.size_out:
+        return None
+    return (_cached_fixed if axis.size_in + axis.size_out <= CACHED_EXTENT else _fixed)(axis)
+
+
+def _fixed(axis: Axis) -> AxisTable:
+    made = _build(axis, np.float64, np.float64)
+    # The largest power of two, up to 2**22, at which the largest weight stays below 2**15.
+    unit = 1 << next((bits for bits in range(22) if int(made.weights.max() * 2 ** (bits + 1) + 0.5) >= 2**15), 22)
+    scaled = made.weights * unit
+    return _frozen(made.size_in, made.start, made.count, np.trunc(scaled + np.copysign(0.5, scaled)) / unit)
+
+
+@lru_cache(maxsize=CACHED_TABLES)
+def _cached_fixed(axis: Axis) -> AxisTable:
+    return _fixed(axis)
+
+
 def index_table(indices: np.ndarray, size_in: int, weights: Any = np.float64) -> AxisTable:
     """Turn indices into a table: one tap of weight 1 for each output."""
     ones = np.ones(len(indices), np.int64)

@@ -16,18 +16,8 @@ from . import _arrays, _kernels
 from ._plan_resample import AxisTable
 from ._threads import threads_for
 
-# dtype: (kind in pyx/storage.h, precision that it is computed in). 16-bit integers need more than float32's 24 bits
-# to be rounded right.
-STORED = {
-    "float32": (0, "f32"),
-    "float64": (0, "f64"),
-    "float16": (1, "f32"),
-    "bfloat16": (2, "f32"),
-    "uint8": (3, "f32"),
-    "int8": (4, "f32"),
-    "uint16": (5, "f64"),
-    "int16": (6, "f64"),
-}
+# dtype: its kind in pyx/storage.h. Integers are computed in float64, so that each is the exact result rounded.
+KINDS = {"float16": 2, "bfloat16": 3, "uint8": 4, "int8": 5, "uint16": 6, "int16": 7}
 # Elements that a task writes at least, and elements of a row's part where only rows are summed (they stay in cache).
 TASK = 2**15
 BLOCK = 2**11
@@ -35,6 +25,8 @@ BLOCK = 2**11
 RING = 16
 # What one tap along a row costs, in taps across rows.
 ALONG = 3
+# Bytes of whole-image scratch that a resampling with rounded passes takes, unless one image needs more.
+PASS = 2**23
 
 
 class Volume(NamedTuple):
@@ -73,24 +65,29 @@ def memory(array: np.ndarray, channels_last: bool) -> np.ndarray:
 
 
 def precision_of(dtype: np.dtype) -> type:
-    """Return the dtype of weights for arrays of `dtype`."""
-    return np.float64 if STORED[dtype.name][1] == "f64" else np.float32
+    """Return the dtype in which arrays of `dtype` are computed."""
+    return np.float64 if dtype.name == "float64" or dtype.kind in "iu" else np.float32
 
 
-def resample(src: np.ndarray, dst: np.ndarray, tables: Sequence[AxisTable | None]) -> None:
-    """Write to `dst` the array `src` resampled by one table for each space axis (None: the axis keeps its size)."""
+def resample(
+    src: np.ndarray, dst: np.ndarray, tables: Sequence[AxisTable | None], precision: type | None = None
+) -> None:
+    """Write to `dst` the array `src` resampled by one table for each space axis (None: the axis keeps its size).
+
+    `precision` is float32 or float64, the dtype of the arithmetic; by default, `precision_of` the arrays' dtype.
+    """
     if dst.size == 0:
         return
     if all(table is None for table in tables):
         dst[...] = src
         return
-    kind, precision = STORED[src.dtype.name]
-    real = precision_of(src.dtype)
+    real = np.dtype(precision or precision_of(src.dtype))
+    kind = 0 if src.dtype == real else 1 if src.dtype == np.float32 else KINDS[src.dtype.name]
     planes, sizes, steps, inner = volume(src, dst, tables)
     taps = [1 if table is None else table.weights.shape[1] for table in steps]
     row = sizes[2][1] * inner
     last = _arrays.is_channels_last(src)
-    _kernels.load("resample", precision).resample(
+    _kernels.load("resample", f"f{8 * real.itemsize}").resample(
         memory(src, last),
         memory(dst, last),
         kind,
@@ -99,19 +96,37 @@ def resample(src: np.ndarray, dst: np.ndarray, tables: Sequence[AxisTable | None
         sizes,
         inner,
         tuple((None,) * 3 if t is None else (t.start, t.count, t.weights.astype(real, copy=False)) for t in steps),
-        _height_first(sizes, taps, steps[2] is None, inner),
+        _height_first(sizes, taps, steps[2] is None),
         max(16 * taps[1], -(-TASK // row)),
         BLOCK,
         threads_for(dst.size * (1 + sum(taps))),
     )
 
 
-def _height_first(sizes: Sequence[tuple[int, int]], taps: Sequence[int], width_kept: bool, inner: int) -> bool:
-    """Whether rows are summed over the height before they are resampled along."""
+def resample_in_passes(src: np.ndarray, dst: np.ndarray, tables: Sequence[AxisTable | None]) -> None:
+    """Resample axis by axis, the last first, each pass's result rounded to the arrays' dtype; some images at a time."""
+    passes = [axis for axis in range(len(tables) - 1, -1, -1) if tables[axis] is not None]
+    image = max(src[:1].nbytes, dst[:1].nbytes, 1)
+    images = max(1, PASS // image)
+    last = _arrays.is_channels_last(src)
+    for first in range(0, src.shape[0], images):
+        part = src[first : first + images]
+        for axis in passes:
+            shape = (*part.shape[: axis + 2], dst.shape[axis + 2], *part.shape[axis + 3 :])
+            whole = axis == passes[-1]
+            made = dst[first : first + images] if whole else _arrays.allocate(shape, src.dtype, last)
+            resample(part, made, [table if index == axis else None for index, table in enumerate(tables)])
+            part = made
+        if not passes:
+            dst[first : first + images] = part
+
+
+def _height_first(sizes: Sequence[tuple[int, int]], taps: Sequence[int], width_kept: bool) -> bool:
+    """Decide whether rows are summed over the height before they are resampled along, whatever the layout."""
     if width_kept or taps[1] > RING:
         return True
     (_, (height_in, height_out), (width_in, width_out)) = sizes
-    along = taps[2] * (ALONG if inner < 8 else 1)
+    along = taps[2] * ALONG
     width_first = min(height_in, height_out * taps[1]) * width_out * along + height_out * width_out * taps[1]
     return height_out * width_in * taps[1] + height_out * width_out * along < width_first
 

@@ -147,11 +147,27 @@ def _axes(asked: Request, given: np.dtype, dtype: Any) -> list[list[Pairs] | Non
     return [_axis(asked, axis, real, arithmetic) for axis in range(len(asked.space))]
 
 
+def _in_fixed_point(rows: list[Pairs]) -> list[Pairs]:
+    """Round the weights to the largest power of two, up to 2**22, at which the largest is below 2**15."""
+    merged = []
+    for row in rows:
+        total: dict[int, float] = {}
+        for i, weight in row:
+            total[i] = total.get(i, 0.0) + weight
+        merged.append(total)
+    largest = max(max(total.values()) for total in merged)
+    unit = 2
+    while unit < 2**23 and int(largest * unit + 0.5) < 2**15:
+        unit *= 2
+    unit //= 2
+    return [[(i, math.trunc(w * unit + math.copysign(0.5, w)) / unit) for i, w in total.items()] for total in merged]
+
+
 def _rounded(result: np.ndarray, given: np.dtype, dtype: Any) -> np.ndarray:
     """Round the float64 result to the dtype that is returned: integers to nearest, halves up, kept in their range."""
     if dtype is None and given.kind in "iu":
         limits = np.iinfo(given)
-        whole = np.floor(result + (0.5 + _interpolate_args.tie_margin(given)))
+        whole = np.floor(result + (0.5 + _interpolate_args.TIE_MARGIN))
         return np.clip(whole, limits.min, limits.max).astype(given)
     with np.errstate(over="ignore"):
         return result.astype(given if dtype is None else dtype)
@@ -180,6 +196,9 @@ def interpolate(
     * lanczos: the same over six neighbours, k(t) = sinc(t) * sinc(t / 3), weights divided by their sum
     * area: the mean of in[floor(o * in / out)] ... in[ceil((o + 1) * in / out) - 1]
     * antialias: the sum of k((x - j) / max(step, 1)) * in[j] over all j, weights divided by their sum; a = -0.5
+
+    Integers are rounded once, at the end. But uint8 in two dimensions and the modes bilinear, bicubic and lanczos is
+    PyTorch's: weights are rounded to fixed point, and each axis's result is rounded and limited, the last axis first.
 
     Parameters
     ----------
@@ -214,9 +233,14 @@ def interpolate(
     if out is not None and (out.shape != (*input.shape[:2], *asked.out_space)):
         raise ValueError(f"out must have shape {(*input.shape[:2], *asked.out_space)}, got {out.shape}")
     result = input if asked.is_nearest else input.astype(np.float64)
-    for axis, pairs in enumerate(_axes(asked, input.dtype, dtype), 2):
-        if pairs is None:
+    fixed = dtype is None and _interpolate_args.in_fixed_point(input.dtype, asked)
+    axes = _axes(asked, input.dtype, dtype)
+    for axis in range(input.ndim - 1, 1, -1):
+        pairs = axes[axis - 2]
+        if pairs is None or (fixed and input.shape[axis] == len(pairs)):
             continue
+        if fixed:
+            pairs = _in_fixed_point(pairs)
         if asked.is_nearest:
             result = np.take(result, [row[0][0] for row in pairs], axis)
             continue
@@ -226,6 +250,8 @@ def interpolate(
             for i, weight in row:
                 moved[o] += weight * source[i]
         result = np.moveaxis(moved, 0, axis)
+        if fixed:
+            result = _rounded(result, input.dtype, None).astype(np.float64)
     if asked.is_nearest:
         result = result.astype(input.dtype.newbyteorder("=") if dtype is None else dtype)
     else:
