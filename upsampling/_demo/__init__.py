@@ -25,7 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
         with tqdm(total=arguments.steps, desc="training", unit="step") as bar:
             network = training.train(trained_on, arguments.steps, arguments.seed, bar.update)
         rows = _compare(methods.all_methods(network), held_out, network if arguments.peers else None)
-    print(table.text(rows, held_out, trained_on, network))
+        report = table.text(rows, held_out, trained_on, network)
+    print(report)
     sheet = picture.contact_sheet(rows, held_out)
     unfinished = arguments.output.with_name(f".{arguments.output.name}.part")
     try:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .photographs import Photograph
 from .table import Row, Score
 
-SIDE = 60
+SIDE = 56
 ZOOM = 4
 TILE = SIDE * ZOOM
 GAP = 14
@@ -20,7 +20,7 @@ COLUMNS = 5
 PAPER, INK, FAINT, ACCENT = (250, 250, 248), (24, 24, 27), (110, 110, 116), (200, 60, 20)
 
 # Where each detail begins (top, left), on even pixels so that pairs of pixels keep together.
-DETAILS = {"astronaut": (92, 186), "chelsea": (88, 140)}
+DETAILS = {"astronaut": (100, 188), "chelsea": (90, 142)}
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

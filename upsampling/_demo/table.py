@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from .. import get_num_threads
 from .methods import Method
 from .photographs import Photograph
 from .training import Network
@@ -98,8 +99,8 @@ def text(
         f"it was trained on {_listed(trained_on)}.",
         "Max-unpool puts the maximum of each 2x2 window of the original back where it was, between zeros.",
         "Doubling by area is the same as nearest; the transposed convolution starts as bilinear interpolation.",
-        f"Times: median for one call that makes {height}x{width}x3, of 8 bits down to lanczos (area: float32)",
-        "and float32 from there. OpenCV's lanczos has 8 taps, the others have 6.",
+        f"Times: median for one call that makes {height}x{width}x3, {get_num_threads()} thread(s): of 8 bits for nearest,",
+        "bilinear, bicubic and lanczos, else of float32. OpenCV's lanczos has 8 taps, the others have 6.",
     ]
     return "\n".join(lines)
 
