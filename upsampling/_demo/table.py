@@ -99,8 +99,8 @@ def text(
         f"it was trained on {_listed(trained_on)}.",
         "Max-unpool puts the maximum of each 2x2 window of the original back where it was, between zeros.",
         "Doubling by area is the same as nearest; the transposed convolution starts as bilinear interpolation.",
-        f"Times: median for one call that makes {height}x{width}x3, {get_num_threads()} thread(s): of 8 bits for nearest,",
-        "bilinear, bicubic and lanczos, else of float32. OpenCV's lanczos has 8 taps, the others have 6.",
+        f"Times: median of calls that make {height}x{width}x3, on {get_num_threads()} thread(s): 8 bits for nearest,",
+        "bilinear, bicubic and lanczos, else float32. OpenCV's lanczos has 8 taps, the others have 6.",
     ]
     return "\n".join(lines)
 
