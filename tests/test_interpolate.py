@@ -1,0 +1,109 @@
+"""Resampling: tables, PyTorch's coordinate arithmetic, rounding, and messages."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import upsampling as up
+from upsampling import _plan_resample, reference
+from upsampling._plan_resample import Axis
+
+
+def dense(table: _plan_resample.AxisTable) -> np.ndarray:
+    matrix = np.zeros((table.size_out, table.size_in))
+    for o, (start, count) in enumerate(zip(table.start, table.count, strict=True)):
+        assert start >= 0
+        assert start + count <= table.size_in
+        matrix[o, start : start + count] = table.weights[o, :count]
+    return matrix
+
+
+@pytest.mark.parametrize("kind, antialias", [("linear", 0), ("bicubic", 0), ("lanczos", 0), ("area", 0),
+                                             ("linear", 1), ("bicubic", 1), ("lanczos", 1)])  # fmt: skip
+def test_windows_are_inside_weights_sum_to_one_and_the_transpose_is_exact(kind, antialias):
+    for size_in, size_out in [(1, 5), (5, 1), (2, 9), (7, 12), (12, 7), (100, 3), (3, 100), (31, 32)]:
+        table = _plan_resample.table(Axis(kind, size_in, size_out, antialias=bool(antialias)))
+        matrix = dense(table)
+        np.testing.assert_allclose(matrix.sum(1), 1, rtol=0, atol=1e-13)
+        np.testing.assert_array_equal(dense(_plan_resample.transposed(table)), matrix.T)
+
+
+def test_nearest_indices_are_pytorchs():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    pairs = [(62, 224), (18, 57), (62, 7), (2, 41), (2, 141), *map(tuple, rng.integers(1, 300, (300, 2)).tolist())]
+    for mode in ("nearest", "nearest-exact"):
+        for dtype in ("float32", "float64"):
+            for size_in, size_out in pairs:
+                line = np.arange(size_in, dtype=dtype).reshape(1, 1, size_in)
+                for x, size in ((line, [size_out]), (line[..., None], [size_out, 1])):
+                    wanted = torch.nn.functional.interpolate(torch.from_numpy(x), size, mode=mode).numpy()
+                    np.testing.assert_array_equal(up.interpolate(x, size, mode=mode), wanted)
+
+
+def test_uint8_in_two_dimensions_is_pytorchs():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(1)
+    for mode, antialias in (("bilinear", 0), ("bicubic", 0), ("bilinear", 1), ("bicubic", 1), ("lanczos", 1)):
+        for _ in range(15):
+            channels, *sizes = rng.integers(2, 40, 5)
+            x = rng.integers(0, 256, (2, channels % 5 + 1, *sizes[:2]), np.uint8)
+            options = {"size": [int(size) for size in sizes[2:]], "mode": mode, "antialias": bool(antialias)}
+            wanted = torch.nn.functional.interpolate(torch.from_numpy(x), **options).numpy()
+            np.testing.assert_array_equal(up.interpolate(x, **options), wanted)
+            np.testing.assert_array_equal(reference.interpolate(x, **options), wanted)
+
+
+def test_equal_sizes_with_a_scale_factor():
+    x = np.arange(4.0).reshape(1, 1, 4)
+    np.testing.assert_array_equal(up.interpolate(x, scale_factor=1.1)[0, 0], [0, 0, 1, 2])
+    np.testing.assert_array_equal(up.interpolate(x, scale_factor=1.1, recompute_scale_factor=True), x)
+    np.testing.assert_array_equal(up.interpolate(x, scale_factor=1.1, mode="linear"), x)
+    assert not np.array_equal(up.interpolate(x, scale_factor=1.1, mode="bicubic"), x)
+
+
+def test_integers_round_halves_up():
+    x = np.array([[[-3, -2, 2, 3, 0, 3, 3, 3, 0, 0, 0, 0]]], np.int8)
+    np.testing.assert_array_equal(up.interpolate(x, size=6, mode="area")[0, 0], [-2, 3, 2, 3, 0, 0])
+    sums = np.array([[[0, 0, 0, 1, 1, 1]]], np.uint16)
+    np.testing.assert_array_equal(up.interpolate(sums, size=1, mode="area")[0, 0], [1])
+
+
+def test_half_precision_is_converted_right():
+    bits = np.arange(2**16, dtype=np.uint16).view(np.float16).reshape(1, 1, -1, 1)
+    got = up.interpolate(bits, size=(2**16, 2), mode="area")[..., 1:]
+    np.testing.assert_array_equal(got, bits)
+
+
+@pytest.mark.parametrize("options, error, message", [
+    ({}, ValueError, "exactly one of size and scale_factor"),
+    ({"size": 2, "scale_factor": 2}, ValueError, "exactly one of size and scale_factor"),
+    ({"size": 0}, ValueError, "size"),
+    ({"size": True}, TypeError, "size"),
+    ({"size": 2.0}, TypeError, "size"),
+    ({"size": (2,)}, ValueError, "size must be a number or 2"),
+    ({"scale_factor": float("nan")}, ValueError, "scale_factor"),
+    ({"scale_factor": -1.0}, ValueError, "scale_factor"),
+    ({"scale_factor": 1e30}, ValueError, "scale_factor must give sizes below"),
+    ({"scale_factor": 0.1}, ValueError, "scale_factor must give sizes of at least 1"),
+    ({"size": 3, "mode": "linear"}, ValueError, "3 dimensions"),
+    ({"size": 3, "align_corners": False}, ValueError, "align_corners must be None"),
+    ({"size": 3, "mode": "lanczos", "align_corners": True}, ValueError, "align_corners"),
+    ({"size": 3, "mode": "area", "antialias": True}, ValueError, "antialias must be False"),
+    ({"size": 3, "recompute_scale_factor": True}, ValueError, "recompute_scale_factor"),
+    ({"size": 3, "mode": "cubic"}, ValueError, "mode must be one of"),
+    ({"size": 2**40}, MemoryError, None),
+])  # fmt: skip
+def test_messages(options, error, message):
+    with pytest.raises(error, match=message):
+        up.interpolate(np.zeros((1, 1, 4, 4)), **options)
+
+
+def test_a_dtype_that_cannot_be_averaged():
+    with pytest.raises(TypeError, match=r"float16.*int32"):
+        up.interpolate(np.zeros((1, 1, 4), np.int32), size=3, mode="linear")
+    with pytest.raises(TypeError, match=r"float16.*uint8"):
+        up.interpolate_backward(np.zeros((1, 1, 4), np.uint8), (1, 1, 2), size=4)
+    with pytest.raises(ValueError, match="grad_output must have shape"):
+        up.interpolate_backward(np.zeros((1, 1, 4)), (2,), size=5)
