@@ -66,26 +66,29 @@ def extensions(folder):
     """Write the one-line variants into `folder` and return their Extensions."""
     folder.mkdir(parents=True, exist_ok=True)
     found = []
-    headers = [str(path) for path in sorted(Path("pyx").iterdir()) if path.suffix in (".h", ".pxd")]
+    shared = [path for place in ("pyx", "upsampling", "upsampling/include") for path in sorted(Path(place).iterdir())]
+    shared = [str(path) for path in shared if path.suffix in (".h", ".pxd")]
     variants = [
-        (f"{kernel}_{precision}_{isa}", kernel, [(f"PRECISION_{precision.upper()}", None)], flags)
+        (f"upsampling._kernels.{kernel}_{precision}_{isa}", kernel, [(f"PRECISION_{precision.upper()}", None)], flags)
         for kernel, precisions in KERNELS.items()
         for precision in precisions
         for isa, flags in ISAS.items()
     ]
-    for name, kernel, macros, flags in [*variants, ("cpu", "processor", [("BUILD_FLAGS", '"' + " ".join(CFLAGS) + '"')], [])]:
-        stub = folder / f"{name}.pyx"
+    about = [("BUILD_FLAGS", '"' + " ".join(CFLAGS) + '"')]
+    others = [("upsampling._kernels.cpu", "processor", about, []), ("upsampling.kernels", "door", [], [])]
+    for name, kernel, macros, flags in [*variants, *others]:
+        stub = folder / f"{name.rpartition('.')[2]}.pyx"
         text = f'include "{kernel}.pyx"\n'
         if not stub.exists() or stub.read_text() != text:
             stub.write_text(text)
         found.append(
             Extension(
-                f"upsampling._kernels.{name}",
+                name,
                 [str(stub)],
-                include_dirs=["pyx"],
+                include_dirs=["pyx", "upsampling/include"],
                 define_macros=macros,
                 extra_compile_args=[*CFLAGS, *flags],
-                depends=["setup.py", *headers, f"pyx/{kernel}.pyx"],
+                depends=["setup.py", *shared, f"pyx/{kernel}.pyx"],
             )
         )
     return found
@@ -139,7 +142,7 @@ def main():
             subprocess.run([sys.executable, "-m", "cython", f"--generate-shared={shared}"], check=True)
         modules = cythonize(
             modules,
-            include_path=["pyx"],
+            include_path=["pyx", "."],
             compiler_directives=DIRECTIVES,
             shared_utility_qualified_name=SHARED,
             nthreads=0,

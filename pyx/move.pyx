@@ -7,48 +7,10 @@ row-major order wins.
 
 from cython cimport view
 from cython.parallel cimport prange
-from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from plane cimport fetch_plane, position, put_plane
 
-cdef extern from "simd.h" nogil:
-    void* scratch(size_t bytes)
-
-ctypedef long long position
 ctypedef const unsigned char[:, :, :, ::view.contiguous] items
 ctypedef unsigned char[:, :, :, ::view.contiguous] writable_items
-
-
-cdef inline void put_items(
-    const char* x, Py_ssize_t xs, const char* at, Py_ssize_t ats, Py_ssize_t count, char* y, Py_ssize_t ys, size_t size
-) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(count):
-        memcpy(y + (<const position*>(at + i * ats))[0] * ys, x + i * xs, size)
-
-
-cdef void put_plane(
-    const char* x, Py_ssize_t xs, const char* at, Py_ssize_t ats, Py_ssize_t count,
-    char* y, Py_ssize_t ys, Py_ssize_t plane, size_t size,
-) noexcept nogil:
-    cdef Py_ssize_t i
-    if ys == <Py_ssize_t>size:
-        memset(y, 0, plane * size)
-    else:
-        for i in range(plane):
-            memset(y + i * ys, 0, size)
-    # The sizes are constants in each branch, so that each copy is one move.
-    if size == 1:
-        put_items(x, xs, at, ats, count, y, ys, 1)
-    elif size == 2:
-        put_items(x, xs, at, ats, count, y, ys, 2)
-    elif size == 4:
-        put_items(x, xs, at, ats, count, y, ys, 4)
-    elif size == 8:
-        put_items(x, xs, at, ats, count, y, ys, 8)
-    elif size == 16:
-        put_items(x, xs, at, ats, count, y, ys, 16)
-    else:
-        put_items(x, xs, at, ats, count, y, ys, size)
 
 
 def put(items x, const position[:, :, :] at, writable_items y, int num_threads):
@@ -60,28 +22,6 @@ def put(items x, const position[:, :, :] at, writable_items y, int num_threads):
             <const char*>&at[task // C, task % C, 0], at.strides[2], x.shape[2],
             <char*>&y[task // C, task % C, 0, 0], y.strides[2], y.shape[2], x.shape[3],
         )
-
-
-cdef int fetch_plane(
-    const char* g, Py_ssize_t gs, Py_ssize_t plane, const char* at, Py_ssize_t ats, Py_ssize_t count,
-    char* y, Py_ssize_t ys, size_t size,
-) noexcept nogil:
-    """y[i] = g[at[i]] for the last i of each position, zero for the others; 1 where there is no memory."""
-    cdef char* taken = <char*>scratch(plane)
-    cdef Py_ssize_t i
-    cdef position where
-    if taken == NULL:
-        return 1
-    memset(taken, 0, plane)
-    for i in range(count - 1, -1, -1):
-        where = (<const position*>(at + i * ats))[0]
-        if taken[where]:
-            memset(y + i * ys, 0, size)
-        else:
-            taken[where] = 1
-            memcpy(y + i * ys, g + where * gs, size)
-    free(taken)
-    return 0
 
 
 def fetch(items g, const position[:, :, :] at, writable_items y, int num_threads):

@@ -1,7 +1,70 @@
-"""Upsampling operators on the CPU."""
+"""Transposed convolution, max-unpooling and resampling on the CPU, forward and backward, for NumPy arrays.
 
-from . import functional as _functional
-from .functional import *  # noqa: F403
-from .functional import get_include, get_num_threads, num_threads, set_num_threads, show_config  # noqa: F401
+The functions have the names, arguments and results of ``torch.nn.functional``; ``resize`` is Pillow's. The layers
+are in `upsampling.nn`, the formulas in plain Python in `upsampling.reference`, output sizes in
+`upsampling.sizes`, kernels for compiled code in `upsampling.kernels`.
+"""
 
-__all__ = [name for name in sorted(vars(_functional)) if name[0] != "_" and callable(vars(_functional)[name])]
+from .functional import (
+    conv_transpose1d,
+    conv_transpose1d_backward,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+    conv_transpose3d,
+    conv_transpose3d_backward,
+    get_include,
+    get_num_threads,
+    interpolate,
+    interpolate_backward,
+    max_pool1d,
+    max_pool1d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+    max_pool3d,
+    max_pool3d_backward,
+    max_unpool1d,
+    max_unpool1d_backward,
+    max_unpool2d,
+    max_unpool2d_backward,
+    max_unpool3d,
+    max_unpool3d_backward,
+    num_threads,
+    pixel_shuffle,
+    pixel_unshuffle,
+    resize,
+    set_minimal_filtering,
+    set_num_threads,
+    show_config,
+)
+
+__all__ = [
+    "conv_transpose1d",
+    "conv_transpose1d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
+    "conv_transpose3d",
+    "conv_transpose3d_backward",
+    "get_include",
+    "get_num_threads",
+    "interpolate",
+    "interpolate_backward",
+    "max_pool1d",
+    "max_pool1d_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "max_pool3d",
+    "max_pool3d_backward",
+    "max_unpool1d",
+    "max_unpool1d_backward",
+    "max_unpool2d",
+    "max_unpool2d_backward",
+    "max_unpool3d",
+    "max_unpool3d_backward",
+    "num_threads",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "resize",
+    "set_minimal_filtering",
+    "set_num_threads",
+    "show_config",
+]
