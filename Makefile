@@ -23,7 +23,7 @@ bench: $(VENV)/.tools-bench
 lint: $(VENV)/.tools-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/cython-lint pyx upsampling
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint pyx upsampling  # it calls pycodestyle
 	$(BIN)/mypy
 
 wheel: $(VENV)/.ready

@@ -42,7 +42,12 @@ ISAS = {"baseline": [], "avx2": AVX2, "avx512": AVX512} if X86 else {"baseline":
 CFLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-g0"]
 OPENMP = ["-fopenmp"]
 # What Cython's own boilerplate would be warned of.
-GENERATED = ["-Wno-unused-parameter", "-Wno-unused-function", "-Wno-missing-field-initializers", "-Wno-cast-function-type"]
+GENERATED = [
+    "-Wno-unused-parameter",
+    "-Wno-unused-function",
+    "-Wno-missing-field-initializers",
+    "-Wno-cast-function-type",
+]
 SHARED = "upsampling._kernels._shared"
 DIRECTIVES = {
     "language_level": 3,
@@ -98,6 +103,7 @@ class BuildKernels(build_ext):
     """build_ext that says in one line what is wrong with the compiler, and how it treats OpenMP."""
 
     def build_extensions(self):
+        """Check the compiler, then build."""
         problem = self.problem("typedef float v __attribute__((vector_size(16))); v f(v a) { return a; }", [])
         if problem:
             sys.exit(f"upsampling: needs a C compiler with vector types (GCC >= 9 or Clang >= 12): {problem}")

@@ -1,5 +1,7 @@
 # An included source's docstring is not the module's, so it is assigned.
-__doc__ = """The door for compiled code: kernels with plain C signatures, for Cython by kernels.pxd and for C by upsampling.h.
+__doc__ = """The door for compiled code: kernels with plain C signatures.
+
+Cython code finds them by kernels.pxd, C and C++ by upsampling.h.
 
 Arguments are checked here, positions included, before anything is written.
 """
@@ -69,8 +71,9 @@ cdef int max_unpool(
         return status
     for p in prange(planes, num_threads=num_threads, schedule="static"):
         put_plane(
-            <const char*>values + p * count * item_size, item_size, <const char*>(indices + p * count), sizeof(long long),
-            count, <char*>out + p * plane_size * item_size, item_size, plane_size, item_size,
+            <const char*>values + p * count * item_size, item_size,
+            <const char*>(indices + p * count), sizeof(long long), count,
+            <char*>out + p * plane_size * item_size, item_size, plane_size, item_size,
         )
     return STATUS_OK
 

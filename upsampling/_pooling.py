@@ -34,7 +34,8 @@ def _batched(array: np.ndarray, rank: int) -> np.ndarray:
 
 def _five(array: np.ndarray) -> np.ndarray:
     """(N, C, *space) as (N, C, D, H, W), a view."""
-    return array[(slice(None), slice(None), *(None,) * (5 - array.ndim))]
+    index = (slice(None), slice(None)) + (None,) * (5 - array.ndim)
+    return array[index]
 
 
 def _flat(array: np.ndarray) -> np.ndarray:

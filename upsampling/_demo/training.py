@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -76,11 +77,12 @@ class Network:
         hidden = self.hidden(x)
         error = (self.details(hidden) - wanted) * np.float32(100 / wanted.size)
         error, weight2, bias2 = conv_transpose2d_backward(error, hidden, self.weights[2], stride=2, padding=CROP_SECOND)
+        assert error is not None  # output_mask asks for it
         error = error * (hidden > 0)
         _, weight1, bias1 = conv_transpose2d_backward(
             error, x - MEAN, self.weights[0], padding=CROP_FIRST, output_mask=(False, True, True)
         )
-        return weight1, bias1, weight2, bias2
+        return cast("Weights", (weight1, bias1, weight2, bias2))
 
 
 class Adam:

@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-from . import cpu
+from . import cpu as cpu
 
 NAMES = ("baseline", "avx2", "avx512")
 

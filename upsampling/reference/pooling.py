@@ -42,23 +42,24 @@ def _max_pool(rank: int, input: Any, windows: tuple, ceil_mode: Any, return_indi
     shape = _pool_args.pooled_shape(x, rank, spec, ceil_mode)
     planes = x.reshape(math.prod(x.shape[:-rank]), *x.shape[-rank:])
     values = np.empty((len(planes), *shape[-rank:]), x.dtype.newbyteorder("="))
-    indices = np.empty(values.shape, np.int64)
-    for plane, *o in np.ndindex(*values.shape):
+    indices: np.ndarray = np.empty(values.shape, np.int64)
+    for output in np.ndindex(*values.shape):
+        plane, o = output[:1], output[1:]
         start = tuple(i * s - p for i, s, p in zip(o, spec.stride, spec.padding, strict=True))
-        best = None
+        best: tuple[int, ...] | None = None
         for at in _window(start, spec, planes.shape[1:]):
-            value = planes[(plane, *at)]
-            if best is None or value > planes[(plane, *best)] or value != value:
+            value = planes[plane + at]
+            if best is None or value > planes[plane + best] or value != value:
                 best = at
         if best is None:  # a window in the padding alone: the lowest value, at the nearest element
             best = tuple(
                 min(s + max(0, -(s // d)) * d, n - 1)
                 for s, d, n in zip(start, spec.dilation, planes.shape[1:], strict=True)
             )
-            values[(plane, *o)] = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -np.inf
+            values[output] = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -np.inf
         else:
-            values[(plane, *o)] = planes[(plane, *best)]
-        indices[(plane, *o)] = np.ravel_multi_index(best, planes.shape[1:])
+            values[output] = planes[plane + best]
+        indices[output] = int(np.ravel_multi_index(best, planes.shape[1:]))
     values, indices = values.reshape(shape), indices.reshape(shape)
     values = values if dtype is None else values.astype(dtype)
     return (values, indices) if return_indices else values
