@@ -42,7 +42,7 @@ def run(isa: str, *command: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, *command],
         env=os.environ | {"UPSAMPLING_ISA": isa, "PYTHONPATH": path},
-        cwd=HERE.parent,
+        cwd=HERE,  # not the folder above: its upsampling/ would hide the installed package
         capture_output=True,
         text=True,
         timeout=280,

@@ -24,10 +24,11 @@ OPERATORS = sorted({case.function for case in cases.CASES})
 def python(code: str, **environment: str) -> str:
     """What a fresh interpreter prints, from another folder, within a minute."""
     kept = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    path = os.pathsep.join([str(Path(up.__file__).parent.parent), str(Path(__file__).parent)])
+    here = Path(__file__).parent
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=kept | {"PYTHONPATH": path} | environment,
+        cwd=here,  # not the folder above: its upsampling/ would hide the installed package
+        env=kept | {"PYTHONPATH": os.pathsep.join([str(Path(up.__file__).parent.parent), str(here)])} | environment,
         capture_output=True,
         text=True,
         timeout=60,
