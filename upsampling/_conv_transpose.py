@@ -139,12 +139,13 @@ def _real_input_gradient(spec: _conv_args.Problem, g: np.ndarray, w: np.ndarray,
 def _real_weight_gradient(spec: _conv_args.Problem, x: np.ndarray, g: np.ndarray) -> np.ndarray:
     axes = _axes(spec)
     result = np.zeros(spec.weight.shape, x.dtype)
-    if x.size:
+    if x.size and g.size:
         _kernels.load("outer", _precision(x.dtype)[0]).weight_gradient(
-            _five(x),
+            x.reshape(*x.shape[:2], -1),
             _five(g),
-            result.reshape(*result.shape[:2], -1),
+            result.reshape(result.shape[0], -1),
             spec.groups,
+            np.array([axis[0] for axis in axes], np.intp),
             np.array([axis[3] for axis in axes], np.intp),
             *(plan.tap_ranges(*axis) for axis in axes),
             threads_for(result.size * x.size // x.shape[1]),

@@ -1,0 +1,110 @@
+"""The inner loop of transposed convolution and of its gradients: rows of one operand times vectors of the other.
+
+y[m, v] += the sum over i and e of a[i * a_step + a_at[e] + m * a_row] * b[i * b_step + b_at[e] + v]: one chain of
+additions from zero, i outside of e, held in registers for up to ROWS rows and a few vectors at a time.
+"""
+
+cdef extern from "simd.h" nogil:
+    """
+    /* Registers: ROWS * VECTORS sums, VECTORS of b and one of a. Fewer rows go with more vectors. */
+    #if defined(__AVX512F__) || defined(__aarch64__)
+    #define ROWS 8
+    #define VECTORS 3
+    #define VECTORS_BESIDE(rows) ((rows) > 6 ? 3 : (rows) > 4 ? 4 : 6)
+    #else
+    #define ROWS 4
+    #define VECTORS 2
+    #define VECTORS_BESIDE(rows) ((rows) > 2 ? 2 : (rows) > 1 ? 4 : 6)
+    #endif
+    /* Inlined, so that loops over rows and vectors unroll and the sums stay in registers. */
+    struct sums;
+    static inline __attribute__((always_inline)) void block_products(int, int, const struct sums *, ptrdiff_t);
+    static inline __attribute__((always_inline)) void row_products(int, const struct sums *, ptrdiff_t);
+    """
+    ctypedef float real
+    ctypedef float vec
+    vec vload(const real* p)
+    void vstore(real* p, vec v)
+    vec vset(real x)
+    int VECTORS_BESIDE(int rows)
+    enum:
+        LANES
+        ROWS
+        VECTORS
+
+cdef struct Sums "sums":
+    Py_ssize_t outer
+    Py_ssize_t inner
+    const real* a
+    Py_ssize_t a_row
+    Py_ssize_t a_step
+    const Py_ssize_t* a_at
+    const real* b
+    Py_ssize_t b_step
+    const Py_ssize_t* b_at
+    real* y
+    Py_ssize_t y_row
+
+
+cdef inline void products "block_products"(int rows, int vectors, const Sums* s, Py_ssize_t first) noexcept nogil:
+    """All of the sum for `vectors` vectors of each of `rows` rows, from lane `first` on."""
+    cdef vec total[8][6]
+    cdef vec part[6]
+    cdef Py_ssize_t _i, e, row = s.a_row
+    cdef int m, v
+    cdef const real* a = s.a
+    cdef const real* b = s.b + first
+    cdef const real* ae
+    cdef const real* be
+    cdef real* y = s.y + first
+    for m in range(rows):
+        for v in range(vectors):
+            total[m][v] = vset(0)
+    for _i in range(s.outer):
+        for e in range(s.inner):
+            ae = a + s.a_at[e]
+            be = b + s.b_at[e]
+            for v in range(vectors):
+                part[v] = vload(be + v * LANES)
+            for m in range(rows):
+                for v in range(vectors):
+                    total[m][v] = total[m][v] + ae[m * row] * part[v]
+        a += s.a_step
+        b += s.b_step
+    for m in range(rows):
+        for v in range(vectors):
+            vstore(y + v * LANES, vload(y + v * LANES) + total[m][v])
+        y += s.y_row
+
+
+cdef inline void along "row_products"(int rows, const Sums* s, Py_ssize_t lanes) noexcept nogil:
+    """All of the sum for `rows` rows and `lanes` lanes, rounded up to whole vectors."""
+    cdef Py_ssize_t v = 0, wide = VECTORS_BESIDE(rows) * LANES
+    while lanes - v > wide - LANES:
+        products(rows, VECTORS_BESIDE(rows), s, v)
+        v += wide
+    while lanes - v > LANES:
+        products(rows, 2, s, v)
+        v += 2 * LANES
+    if lanes > v:
+        products(rows, 1, s, v)
+
+
+cdef inline void add_products(int rows, const Sums* s, Py_ssize_t lanes) noexcept nogil:
+    """The sum for 1 to ROWS rows and any number of lanes, rounded up to whole vectors."""
+    if ROWS == 8 and rows == 8:
+        along(8, s, lanes)
+    elif ROWS == 8 and rows == 7:
+        along(7, s, lanes)
+    elif ROWS == 8 and rows == 6:
+        along(6, s, lanes)
+    elif ROWS == 8 and rows == 5:
+        along(5, s, lanes)
+    elif rows == 4:
+        along(4, s, lanes)
+    elif rows == 3:
+        along(3, s, lanes)
+    elif rows == 2:
+        along(2, s, lanes)
+    else:
+        along(1, s, lanes)
