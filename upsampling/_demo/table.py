@@ -81,7 +81,7 @@ def text(
     titles = "".join(f"{f'{p.name} (held out)':>23}" for p in held_out)
     lines = [
         "",
-        f"{'':{width}}{titles}{'milliseconds for ' + held_out[0].name:>{11 * len(libraries) + 2}}".rstrip(),
+        f"{'':{width}}{titles}  {'milliseconds':>11}".rstrip(),
         f"{'method':{width}}"
         + f"{'PSNR, dB':>14}{'SSIM':>9}" * len(held_out)
         + "  "
