@@ -5,134 +5,130 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import json
-import os
-import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import memory, peers, race, report
-from .rows import ROWS, Row, inputs
+from . import machine, memory, peers, plot, race, report, run
+from .problem import Row
+from .rows import ROWS
 
 RESULTS = Path(__file__).resolve().parent / "results"
+EPILOG = "How the numbers are made and how to install the other libraries: benchmarks/README.md."
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="benchmarks", description="Race the package against other libraries.")
-    parser.add_argument("--rows", default="*", metavar="PATTERN", help="rows by name, e.g. 'conv/*k4s2*'")
-    parser.add_argument("--peers", default=",".join(peers.NAMES), help="comma-separated (default: all)")
-    parser.add_argument("--threads", default="1,2", help="numbers of threads (default: 1,2)")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--quick", action="store_true", help="3 rounds of short batches")
-    parser.add_argument("--list", action="store_true", help="name the rows and stop")
-    parser.add_argument("--json", type=Path, default=RESULTS / "results.json")
-    parser.add_argument("--plot", type=Path, default=RESULTS / "results.png")
-    parser.add_argument("--markdown", type=Path, metavar="JSON", help="print a table of earlier results and stop")
-    parser.add_argument(
+    parser = argparse.ArgumentParser(
+        prog="benchmarks", description="Race the package against other libraries.", epilog=EPILOG
+    )
+    what = parser.add_argument_group("what is raced")
+    what.add_argument("--rows", nargs="+", default=["*"], metavar="PATTERN", help="rows by name, e.g. 'conv/*k4s2*'")
+    what.add_argument("--long", action="store_true", help="also the rows of some gigabytes")
+    what.add_argument("--peers", default=",".join(peers.NAMES), help="comma-separated (default: all)")
+    what.add_argument("--threads", default="1,2", help="numbers of threads (default: 1,2)")
+    what.add_argument("--list", action="store_true", help="name the rows and stop")
+    how = parser.add_argument_group("how it is measured")
+    how.add_argument("--rounds", type=int, help="rounds of all processes together (default: 9; quick: 3)")
+    how.add_argument("--processes", type=int, help="fresh processes that share the rounds (default: 3; quick: 1)")
+    how.add_argument("--quick", action="store_true", help="few rounds of short batches")
+    out = parser.add_argument_group("what comes out")
+    out.add_argument("--json", type=Path, default=RESULTS / "results.json", help="where the results are written")
+    out.add_argument(
+        "--plot", type=Path, metavar="PNG", help="where the picture is drawn (default: beside the results)"
+    )
+    out.add_argument("--from", dest="given", type=Path, metavar="JSON", help="race nothing: use these results")
+    out.add_argument("--markdown", action="store_true", help="print a compact table for a README")
+    out.add_argument("--table", action="store_true", help="print a table of all rows")
+    other = parser.add_argument_group("instead of a race")
+    other.add_argument(
         "--compare", type=Path, nargs=2, metavar="JSON", help="whether two runs agree within their spread"
     )
-    parser.add_argument(
-        "--memory", action="store_true", help="peak memory of one call beside PyTorch's, instead of a race"
-    )
+    other.add_argument("--memory", action="store_true", help="peak memory of one call beside PyTorch's")
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--skip", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--pass", dest="turn", type=int, default=0, help=argparse.SUPPRESS)
     return parser
 
 
-def run_row(row: Row, names: list[str], threads: int, rounds: int, batch: float) -> dict[str, Any]:
-    """Check and race one row."""
-    result: dict[str, Any] = {"row": row.name, "set": row.set, "threads": threads, "left_out": {}}
-    arrays = inputs(row)
-    contestants = {}
-    expected = None
-    for name in ["ours", *names]:
-        contestant, reason = peers.build(name, row, arrays, threads)
-        if contestant is not None:
-            try:
-                contestant.enter()
-                value = contestant.to_numpy(contestant.call())
-            except Exception as error:  # one library's failure must not end the run
-                reason, contestant = f"{type(error).__name__}: {error}", None
-        if contestant is None:
-            result["left_out"][name] = reason
-            if name == "ours":
-                return result
-            continue
-        if name == "ours":
-            expected = value
-        elif difference := race.disagreement(expected, value, row.tolerance, row.dtype == "uint8", row.outliers):
-            result["left_out"][name] = f"disagrees: {difference}"
-            continue
-        contestants[name] = contestant
-    times = race.race(contestants, rounds, batch=batch)
-    return result | report.summary(times) | {"rounds": times}
+def _selected(options: argparse.Namespace) -> list[Row]:
+    return [row for row in ROWS if (options.long or not row.long)
+            and any(fnmatch.fnmatch(row.name, pattern) for pattern in options.rows)]  # fmt: skip
 
 
-def _worker(options: argparse.Namespace, rows: list[Row]) -> None:
-    """Race in this process, whose pools were started with one number of threads."""
-    threads, names = int(options.threads), options.peers.split(",")
-    rounds, batch = (3, 0.005) if options.quick else (options.rounds, race.BATCH)
-    results = []
-    for row in rows:
-        result = run_row(row, names, threads, rounds, batch)
-        print(report.line(result), flush=True)
-        for name, reason in result["left_out"].items():
-            if name == "ours" or reason.startswith("disagrees") or "Error" in reason:
-                print(f"    {name}: {reason}", flush=True)
-        results.append(result)
-    options.worker.write_text(json.dumps(results))
+def _plan(options: argparse.Namespace) -> run.Plan:
+    """Say how much is measured; the rounds are those of one process."""
+    rounds = options.rounds or (3 if options.quick else 9)
+    processes = min(rounds, options.processes or (1 if options.quick else 3))
+    names = tuple(name for name in options.peers.split(",") if name)
+    batch, budget = (0.005, 3.0) if options.quick else (race.BATCH, race.BUDGET)
+    return run.Plan(names, -(-rounds // processes), processes, batch, budget)
 
 
-def _run(options: argparse.Namespace) -> int:
-    results: list[dict[str, Any]] = []
-    for path in (options.json, options.plot):
-        path.parent.mkdir(parents=True, exist_ok=True)
+def _race(options: argparse.Namespace, rows: list[Row]) -> dict[str, Any]:
+    """Race in fresh processes, and write the results."""
+    plan, arguments = _plan(options), sys.argv[1:]
+    options.json.parent.mkdir(parents=True, exist_ok=True)
     part = options.json.with_suffix(".part")
+    described, results, limits = machine.describe(), [], {}
     for threads in options.threads.split(","):
-        # Some pools read their size once, from the environment: a fresh process for each number of threads.
-        environment = os.environ | dict.fromkeys(
-            ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads
-        )
-        command = [sys.executable, "-m", "benchmarks", "--worker", str(part), "--threads", threads,
-                   "--rows", options.rows,
-                   "--peers", options.peers, "--rounds", str(options.rounds)]  # fmt: skip
-        if status := subprocess.run(command + ["--quick"] * options.quick, env=environment, check=False).returncode:
-            return status
-        results += json.loads(part.read_text())
-        part.unlink()
-    bandwidth = {threads: report.copy_bandwidth(int(threads)) for threads in options.threads.split(",")}
-    described = {**report.machine(), "copy_bandwidth": bandwidth}
-    options.json.write_text(json.dumps({"machine": described, "results": results}, indent=1))
-    report.plot(results, options.plot)
-    print("\n".join(["", *report.sets(results)]))
-    for threads, speed in bandwidth.items():
-        print(f"copy bandwidth, {threads}t: {speed / 1e9:.1f} GB/s read and written")
-    print(f"\n{options.json}\n{options.plot}")
-    return 0
+
+        def command(turn: int, skip: int, threads: str = threads) -> list[str]:
+            return [*arguments, "--worker", str(part), "--threads", threads, "--skip", str(skip), "--pass", str(turn)]
+
+        results += run.supervise(rows, int(threads), part, command, plan.processes)
+        limits[threads] = machine.speeds(int(threads))
+        found = {"machine": {**described, "limits": limits}, "results": results}
+        options.json.write_text(json.dumps(found, indent=1))  # what there is, should the rest be interrupted
+    return found
+
+
+def _print(found: dict[str, Any], options: argparse.Namespace) -> None:
+    results: Sequence[report.Result] = found["results"]
+    if options.markdown or options.table:
+        print(report.markdown(results) if options.markdown else report.table(results))
+        print(f"\n{machine.sentence(found['machine'])}")
+        return
+    for lines in (report.sets(results), report.measures(results), machine.text(found["machine"]["limits"])):
+        print("\n".join(["", *lines]))
+    if failed := report.failures(results):
+        print("\n".join(["", "not measured:", *failed]))
+
+
+def _compare(paths: Sequence[Path]) -> int:
+    count, lines = report.compare(*(json.loads(path.read_text())["results"] for path in paths))
+    print("\n".join([*lines, f"{count - len(lines)} of {count} rows agree within their spread"]))
+    return bool(lines)
 
 
 def main() -> int:
     options = _parser().parse_args()
-    if options.markdown:
-        print(report.markdown(json.loads(options.markdown.read_text())["results"]))
-        return 0
     if options.compare:
-        lines = report.compare(*(json.loads(path.read_text())["results"] for path in options.compare))
-        print("\n".join(lines) or "the two runs agree within their spread")
-        return bool(lines)
-    rows = [row for row in ROWS if fnmatch.fnmatch(row.name, options.rows)]
+        return _compare(options.compare)
+    rows = _selected(options)
     if not rows:
-        print(f"no row is called {options.rows}", file=sys.stderr)
+        print(f"no row is called {' or '.join(options.rows)}", file=sys.stderr)
         return 2
     if options.list:
         print("\n".join(row.name for row in rows))
-        return 0
-    if options.memory:
+    elif options.memory:
         memory.table(rows)
-        return 0
-    if options.worker:
-        _worker(options, rows)
-        return 0
-    return _run(options)
+    elif options.worker:
+        exact = options.threads == "1" and options.turn == 0
+        run.work(rows[options.skip :], _plan(options), int(options.threads), options.worker, exact=exact)
+    else:
+        found = json.loads(options.given.read_text()) if options.given else _race(options, rows)
+        _print(found, options)
+        picture = options.plot or (None if options.given else options.json.with_suffix(".png"))
+        if picture:
+            try:
+                plot.draw(found["results"], picture, machine.sentence(found["machine"]))
+                print(f"\n{picture}")
+            except ImportError:
+                print("\nno picture: matplotlib is not installed")
+        if not options.given:
+            print(options.json)
+    return 0
 
 
 if __name__ == "__main__":

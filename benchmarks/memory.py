@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from . import peers
-from .rows import ROWS, Row, inputs
+from .problem import Row, inputs
+from .rows import ROWS
 
 
 def _status(field: str) -> int:

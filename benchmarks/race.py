@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from .peers import Contestant
 
 PAUSE = 0.04  # seconds: thread pools spin some milliseconds after a call
 BATCH = 0.03  # seconds that a timed batch lasts at least
+BUDGET = 12.0  # seconds for the rounds of one row, where that leaves some rounds at all
+SLOW = 0.3  # seconds of one call from which its first timing is believed
+FAR = 4.0  # a peer this many times slower than the fastest one is not timed again
 
 
 def disagreement(ours: object, theirs: object, tolerance: float, absolute: bool, outliers: float = 0.0) -> str | None:
@@ -37,27 +40,40 @@ def _timed(call: Callable[[], object], count: int, clock: Callable[[], float]) -
     return (clock() - start) / count
 
 
+def _trial(contestant: Contestant, clock: Callable[[], float]) -> float:
+    """Estimate the seconds of a call: one disturbed call would make all batches of a contestant too short."""
+    contestant.enter()
+    first = _timed(contestant.call, 1, clock)
+    if first >= SLOW:
+        return first
+    return min(_timed(contestant.call, 1, clock) for _ in range(3))
+
+
 def race(
     contestants: dict[str, Contestant],
     rounds: int,
     *,
+    stay: Collection[str] = ("ours", "torch"),
     batch: float = BATCH,
+    budget: float = BUDGET,
     clock: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, list[float]]:
-    """Give for each contestant its seconds for one call in every round."""
-    names = list(contestants)
-    counts = {}
-    for name in names:
-        contestants[name].enter()
-        contestants[name].call()
-        # The quickest of some: one disturbed call would make all batches of this contestant too short.
-        seconds = min(_timed(contestants[name].call, 1, clock) for _ in range(3))
-        counts[name] = max(1, min(100_000, int(np.ceil(batch / max(seconds, 1e-7)))))
-    times: dict[str, list[float]] = {name: [] for name in names}
+    """Give for each contestant its seconds for one call in every round.
+
+    A peer that is far from the fastest gets one entry, of its trial, unless it is among those that stay. Rounds become
+    fewer, but not fewer than two, where calls are long.
+    """
+    trials = {name: _trial(contestant, clock) for name, contestant in contestants.items()}
+    fastest = min((seconds for name, seconds in trials.items() if name != "ours"), default=0.0)
+    racing = [name for name in contestants if name in stay or trials[name] <= FAR * fastest]
+    counts = {name: max(1, min(100_000, int(np.ceil(batch / max(trials[name], 1e-7))))) for name in racing}
+    round_seconds = sum((1 + counts[name]) * trials[name] for name in racing)
+    rounds = max(min(2, rounds), min(rounds, int(budget / max(round_seconds, 1e-9))))
+    times: dict[str, list[float]] = {name: [] if name in racing else [trials[name]] for name in contestants}
     for turn in range(rounds):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
+        first = turn % len(racing)
+        for name in racing[first:] + racing[:first]:
             contestant = contestants[name]
             sleep(PAUSE)
             contestant.enter()

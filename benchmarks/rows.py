@@ -1,126 +1,10 @@
-"""The table of named problems, and their seeded inputs."""
+"""The table of named problems."""
 
 from __future__ import annotations
 
-import zlib
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-
-@dataclass(frozen=True)
-class Row:
-    """One problem: what is computed, on which shape, in which dtype and layout."""
-
-    name: str
-    set: str
-    op: str  # conv_transpose, interpolate, resize, max_pool, max_unpool
-    shape: tuple[int, ...]
-    params: dict[str, Any] = field(default_factory=dict)
-    dtype: str = "float32"
-    channels_last: bool = False
-    backward: bool = False
-    mask: tuple[bool, bool, bool] = (True, True, True)
-    packed: bool = False  # peers that hold packed weights, against our layer
-
-    @property
-    def rank(self) -> int:
-        return len(self.shape) - 2
-
-    def axes(self, name: str, default: int) -> tuple[int, ...]:
-        """Give a parameter with one number for each axis."""
-        value = self.params.get(name, default)
-        return (value,) * self.rank if isinstance(value, int) else tuple(value)
-
-    @property
-    def tolerance(self) -> float:
-        """The largest difference allowed, relative to the largest value (uint8: absolute levels)."""
-        return {"float64": 1e-9, "float16": 8e-3, "bfloat16": 4e-2, "uint8": 2.0}.get(self.dtype, 2e-3)
-
-    @property
-    def outliers(self) -> float:
-        """The share of elements that may differ: a rounded coordinate may choose the neighbour in nearest modes."""
-        return 0.02 if self.params.get("mode", "").startswith("nearest") else 0.0
-
-
-def numpy_dtype(name: str) -> np.dtype:
-    if name == "bfloat16":
-        import ml_dtypes
-
-        return np.dtype(ml_dtypes.bfloat16)
-    return np.dtype(name)
-
-
-def inputs(row: Row) -> dict[str, np.ndarray]:
-    """Make the arrays of a row, the same for every run."""
-    rng = np.random.default_rng(zlib.crc32(row.name.encode()))
-    dtype = numpy_dtype(row.dtype)
-
-    def values(shape: tuple[int, ...], scale: float = 1.0) -> np.ndarray:
-        if dtype == np.uint8:
-            return rng.integers(0, 256, shape, np.uint8)
-        return (rng.standard_normal(shape, np.float32) * scale).astype(dtype)
-
-    def layout(array: np.ndarray) -> np.ndarray:
-        return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 1, -1)), -1, 1) if row.channels_last else array
-
-    x = values(row.shape)
-    if row.op == "resize":
-        return {"input": x}
-    arrays = {"input": layout(x)}
-    shape = output_shape(row)
-    if row.op == "conv_transpose":
-        kernel = row.axes("kernel", 1)
-        channels, groups = row.params["out"], row.params.get("groups", 1)
-        taps = row.shape[1] // groups * int(np.prod(kernel))
-        arrays["weight"] = values((row.shape[1], channels // groups, *kernel), taps**-0.5)
-        arrays["bias"] = values((channels,))
-    if row.op == "max_unpool" or (row.op == "max_pool" and row.backward):
-        arrays["indices"] = _indices(row, rng)
-    if row.backward:
-        arrays["grad"] = layout(values(shape))
-    return arrays
-
-
-def _indices(row: Row, rng: np.random.Generator) -> np.ndarray:
-    """Flat positions as a pooling gives them: anywhere in each window."""
-    pooled, plane = output_shape(row), row.shape[2:]
-    if row.op == "max_unpool":
-        pooled, plane = row.shape, pooled[2:]
-    kernel = row.axes("kernel", 2)
-    stride, padding = (
-        (row.axes("stride", 2), row.axes("padding", 0)) if row.op == "max_pool" else (kernel, (0,) * row.rank)
-    )
-    position = []
-    for a in range(row.rank):
-        starts = np.arange(pooled[2 + a]).reshape(-1, *(1,) * (row.rank - 1 - a)) * stride[a] - padding[a]
-        position.append(np.clip(starts + rng.integers(0, kernel[a], pooled), 0, plane[a] - 1))
-    return np.ravel_multi_index(tuple(position), plane).astype(np.int64)
-
-
-def output_shape(row: Row) -> tuple[int, ...]:
-    """The shape of the forward result."""
-    space = row.shape[2:]
-    if row.op == "resize":
-        return (*row.params["size"], *row.shape[2:])
-    if row.op == "interpolate":
-        if "size" in row.params:
-            return (*row.shape[:2], *row.params["size"])
-        return (*row.shape[:2], *(int(n * row.params["scale_factor"]) for n in space))
-    kernel = row.axes("kernel", 2)
-    if row.op == "max_unpool":
-        return (*row.shape[:2], *(n * k for n, k in zip(space, kernel, strict=True)))
-    stride, padding = row.axes("stride", 1), row.axes("padding", 0)
-    if row.op == "max_pool":
-        sizes = ((n + 2 * p - k) // s + 1 for n, k, s, p in zip(space, kernel, stride, padding, strict=True))
-        return (*row.shape[:2], *sizes)
-    extra, dilation = row.axes("output_padding", 0), row.axes("dilation", 1)
-    sizes = (
-        (n - 1) * s - 2 * p + d * (k - 1) + o + 1
-        for n, k, s, p, o, d in zip(space, kernel, stride, padding, extra, dilation, strict=True)
-    )
-    return (row.shape[0], row.params["out"], *sizes)
+from .problem import Row, changed
 
 
 def _conv(
@@ -168,26 +52,27 @@ CONV = [
 ]
 
 
-def _changed(row: Row, prefix: str, **changes: Any) -> Row:
-    values = {key: getattr(row, key) for key in Row.__dataclass_fields__}
-    return Row(**{**values, "name": f"{prefix}/{row.name}", "set": prefix, **changes})
-
-
 def _conv_rows() -> list[Row]:
     rows = []
     for row in CONV:
-        rows.append(_changed(row, "conv"))
-        if not row.name.startswith("tiny"):
-            rows.append(_changed(row, "conv-packed", packed=True))
-            rows.append(_changed(row, "conv-backward", backward=True))
+        rows.append(changed(row, "conv"))
+        if row.name.startswith("tiny"):
+            continue
+        rows.append(changed(row, "conv-packed", packed=True))
+        rows.append(changed(row, "conv-backward", backward=True))
+        rows.append(changed(row, "conv-float64", dtype="float64"))
     some = [CONV[n] for n in (0, 3, 4, 5, 8, 10, 14, 19)]
     for row in some:
-        rows += [_changed(row, f"conv-{dtype}", dtype=dtype) for dtype in ("float64", "float16", "bfloat16")]
-        rows.append(_changed(row, "conv-float64-backward", dtype="float64", backward=True))
+        rows += [changed(row, f"conv-{dtype}", dtype=dtype, base={"dtype": "float32"})
+                 for dtype in ("float16", "bfloat16")]  # fmt: skip
+        rows.append(changed(row, "conv-float64-backward", dtype="float64", backward=True))
         if row.rank == 2:
-            rows.append(_changed(row, "conv-channels-last", channels_last=True))
+            rows.append(changed(row, "conv-channels-last", channels_last=True, base={"channels_last": False}))
         for n, what in enumerate(("input", "weight", "bias")):
-            rows.append(_changed(row, f"conv-backward-{what}", backward=True, mask=(n == 0, n == 1, n == 2)))
+            rows.append(changed(row, f"conv-backward-{what}", backward=True, mask=(n == 0, n == 1, n == 2)))
+    long_kernel = next(row for row in CONV if row.name.startswith("1d-1x1026"))
+    rows += [changed(long_kernel, name, packed=packed, lengths="new", base={"lengths": "same"})
+             for name, packed in (("conv-new-lengths", False), ("conv-new-lengths-packed", True))]  # fmt: skip
     return rows
 
 
@@ -199,67 +84,102 @@ def _sample(shape: tuple[int, ...], mode: str, target: float | tuple[int, ...], 
     if antialias:
         params["antialias"] = True
     what = "x".join(map(str, target)) if isinstance(target, tuple) else f"x{target}"
-    row = Row("x".join(map(str, shape)) + f"-{mode}-{what}", "interpolate", "interpolate", shape, params, **more)
-    return _changed(row, "antialias" if antialias else "interpolate")
+    name = "x".join(map(str, shape)) + f"-{mode}" + "-antialias" * antialias + f"-{what}"
+    return Row(name, "interpolate", "interpolate", shape, params, **more)
+
+
+MODES = ("nearest", "nearest-exact", "bilinear", "bicubic", "area")
+# By 1.43, 5.9 and 1/1.5 the size is given: with a factor PyTorch alone computes coordinates from the factor itself.
+TARGETS: list[tuple[float | tuple[int, ...], tuple[int, ...]]] = [
+    (2, (1, 3, 512, 512)), (2, (1, 3, 1080, 1920)), (2, (8, 64, 64, 64)), (2, (1, 256, 64, 64)), (2, (1, 1, 256, 256)),
+    (4, (1, 3, 224, 224)), ((1544, 2745), (1, 3, 1080, 1920)), ((1510, 1510), (1, 1, 256, 256)),
+    (8, (8, 64, 64, 64)), (0.5, (1, 3, 1080, 1920)), (0.25, (1, 256, 64, 64)), ((720, 1280), (1, 3, 1080, 1920)),
+    ((149, 149), (1, 3, 224, 224)), ((513, 513), (1, 21, 65, 65)),
+]  # fmt: skip
+SHRINKING = (((2160, 3840), (540, 960)), ((1080, 1920), (224, 398)), ((4000, 6000), (256, 384)))
+DOUBLING = ((512, 512), (1024, 1024))
 
 
 def _interpolate_rows() -> list[Row]:
-    rows = []
-    modes = ("nearest", "nearest-exact", "bilinear", "bicubic")
-    # By 1.43 and 5.9 the size is given: with a factor PyTorch alone computes coordinates from the factor itself.
-    targets = {2: (1, 3, 512, 512), 4: (1, 3, 224, 224),
-               (1544, 2745): (1, 3, 1080, 1920), (1510, 1510): (1, 1, 256, 256),
-               8: (8, 64, 64, 64), 0.5: (1, 3, 1080, 1920), 0.25: (1, 256, 64, 64)}  # fmt: skip
-    for mode in modes:
-        rows += [_sample(shape, mode, target) for target, shape in targets.items()]
-        rows.append(_sample((1, 21, 65, 65), mode, (513, 513)))
-    rows += [_sample((1, 3, 512, 512), "area", scale) for scale in (2, 0.5, 0.25)]
-    rows.append(_sample((1, 3, 1080, 1920), "area", (720, 1280)))
-    for channels in (1, 2, 3, 4, 21, 64):
-        for mode in modes:
-            row = _sample((1, channels, 256, 256), mode, 2, channels_last=True)
-            rows.append(_changed(row, "channels-last"))
-    rows += [_changed(_sample((1, 3, 512, 512), mode, 2, dtype=dtype), dtype)
-             for mode in modes for dtype in ("float64", "float16", "bfloat16")]  # fmt: skip
-    for size, target in (((2160, 3840), (540, 960)), ((1080, 1920), (224, 398)), ((512, 512), (1024, 1024))):
-        rows += [_sample((1, 3, *size), mode, target, antialias=True) for mode in ("bilinear", "bicubic")]
-    volume = [
-        _sample((1, 64, 4096), "linear", 2), _sample((1, 16, 32, 128, 128), "trilinear", 2),
-        _sample((1, 1, 96, 128, 128), "trilinear", 1.7), _sample((1, 4, 64, 64, 64), "nearest", 2),
-    ]  # fmt: skip
-    rows += [_changed(row, "volume") for row in volume]
-    gradients = [_sample((1, 3, 512, 512), mode, 2, backward=True) for mode in (*modes, "area")]
-    gradients += [_sample((1, 64, 4096), "linear", 2, backward=True)]
-    gradients += [_sample((1, 4, 32, 64, 64), "trilinear", 2, backward=True)]
-    gradients += [
-        _sample((1, 3, 512, 512), mode, 0.5, backward=True, antialias=True) for mode in ("bilinear", "bicubic")
-    ]
-    rows += [_changed(row, "interpolate-backward") for row in gradients]
-    rows.append(_changed(_sample((1, 1, 4, 4), "bilinear", 2), "tiny"))
+    rows = [changed(_sample(shape, mode, target), "interpolate") for mode in MODES for target, shape in TARGETS]
+    for mode in MODES:
+        last = [_sample((1, channels, 256, 256), mode, 2) for channels in (1, 2, 3, 4, 21, 64)]
+        last += [_sample((1, 3, 1080, 1920), mode, (720, 1280)), _sample((1, 64, 128, 128), mode, 0.5),
+                 _sample((1, 4, 512, 512), mode, 0.25), _sample((1, 21, 65, 65), mode, (513, 513))]  # fmt: skip
+        rows += [changed(row, "channels-last", channels_last=True) for row in last]
+        if mode == "area":
+            continue
+        for dtype in ("float64", "float16", "bfloat16"):
+            base = None if dtype == "float64" else {"dtype": "float32"}
+            rows += [changed(_sample((1, 3, *size), mode, target), f"interpolate-{dtype}", dtype=dtype, base=base)
+                     for size, target in (((512, 512), 2), ((1080, 1920), (720, 1280)))]  # fmt: skip
+    rows += [changed(_sample((1, 3, 512, 512), mode, 2), "interpolate-uint8", dtype="uint8") for mode in MODES[:4]]
+    rows.append(changed(_sample((1, 1, 4, 4), "bilinear", 2), "interpolate-tiny"))
     return rows
+
+
+def _antialias_rows() -> list[Row]:
+    rows = []
+    for size, target in (*SHRINKING, DOUBLING):
+        for mode in ("bilinear", "bicubic", "lanczos"):
+            row = _sample((1, 3, *size), mode, target, antialias=True)
+            rows += [changed(row, "antialias"), changed(row, "antialias-uint8", dtype="uint8")]
+            if size[0] != 4000:
+                rows.append(changed(row, "antialias-channels-last", channels_last=True))
+    return rows
+
+
+def _volume_rows() -> list[Row]:
+    rows = [
+        _sample((1, 64, 4096), "linear", 2), _sample((1, 64, 4096), "linear", (2731,)),
+        _sample((1, 16, 32, 128, 128), "trilinear", 2), _sample((1, 1, 96, 128, 128), "trilinear", (163, 217, 217)),
+        _sample((1, 4, 64, 64, 64), "nearest", 2), _sample((1, 4, 64, 64, 64), "nearest-exact", 2),
+        _sample((1, 4, 64, 64, 64), "area", 0.5),
+        _sample((1, 1, 200, 200, 200), "trilinear", 0.5), _sample((1, 1, 100, 100, 100), "trilinear", 2),
+        _sample((1, 64, 4096), "linear", (1024,), antialias=True), _sample((1, 64, 4096), "linear", 2, antialias=True),
+        _sample((1, 4, 64, 64, 64), "trilinear", (24, 24, 24), antialias=True),
+        _sample((1, 1, 100, 100, 100), "trilinear", 2, antialias=True),
+    ]  # fmt: skip
+    rows = [changed(row, "volume") for row in rows]
+    huge = (_sample((1, 1, 800, 800, 800), "trilinear", 0.5), _sample((1, 1, 400, 400, 400), "trilinear", 2))
+    return rows + [changed(row, "volume-long", long=True) for row in huge]
+
+
+def _gradient_rows() -> list[Row]:
+    rows = [_sample((1, 3, 512, 512), mode, target) for mode in MODES for target in (2, (341, 341))]
+    rows += [_sample((8, 64, 64, 64), mode, 2) for mode in ("nearest", "bilinear")]
+    rows += [_sample((1, 64, 4096), "linear", 2), _sample((1, 4, 32, 64, 64), "trilinear", 2),
+             _sample((1, 4, 32, 64, 64), "nearest", 2)]  # fmt: skip
+    rows += [_sample((1, 3, 512, 512), mode, 0.5, antialias=True) for mode in ("bilinear", "bicubic", "lanczos")]
+    return [changed(row, "interpolate-backward", backward=True) for row in rows]
+
+
+def _picture(kind: str, shape: tuple[int, ...], mode: str, size: tuple[int, int], **more: Any) -> Row:
+    params = {"size": size, "mode": mode, "antialias": more.pop("antialias", False)}
+    return Row(f"{kind}/{'x'.join(map(str, shape))}-{mode}-{size[0]}x{size[1]}", kind, "resize", shape, params, **more)
 
 
 def _resize_rows() -> list[Row]:
     rows = []
     for mode in ("bilinear", "bicubic", "lanczos", "nearest"):
-        for (height, width), size in (((512, 512), (1024, 1024)), ((2160, 3840), (540, 960)),
-                                      ((1080, 1920), (224, 398)), ((4000, 6000), (256, 384))):  # fmt: skip
-            for antialias in (True, False):
-                if (mode == "nearest" and antialias) or (mode == "lanczos" and not antialias):
-                    continue
-                params = {"size": size, "mode": mode, "antialias": antialias}
-                kind = "resize-antialias" if antialias else "resize"
-                name = f"{kind}/{height}x{width}x3-{mode}-{size[0]}x{size[1]}"
-                rows.append(Row(name, kind, "resize", (height, width, 3), params, dtype="uint8"))
-    for shape in ((512, 512), (512, 512, 1), (512, 512, 4)):
-        for mode in ("bilinear", "nearest"):
-            params = {"size": (1024, 1024), "mode": mode, "antialias": False}
-            name = f"resize/{'x'.join(map(str, shape))}-{mode}-1024x1024"
-            rows.append(Row(name, "resize", "resize", shape, params, dtype="uint8"))
+        for (height, width), size in (DOUBLING, *SHRINKING):
+            shape = (height, width, 3)
+            if mode != "nearest":
+                rows.append(_picture("resize-antialias", shape, mode, size, dtype="uint8", antialias=True))
+            if mode != "lanczos":
+                rows.append(_picture("resize", shape, mode, size, dtype="uint8"))
+    for mode in ("bilinear", "bicubic", "nearest"):
+        for shape in ((512, 512), (512, 512, 1), (512, 512, 4)):
+            rows.append(_picture("resize", shape, mode, (1024, 1024), dtype="uint8"))
+        wide = {"dtype": "uint16", "base": {"dtype": "uint8"}}
+        rows.append(_picture("resize-uint16", (512, 512, 3), mode, (1024, 1024), **wide))
+        rows.append(_picture("resize-uint16", (2160, 3840, 3), mode, (540, 960), **wide))
+        if mode != "nearest":
+            rows.append(_picture("resize-uint16", (2160, 3840), mode, (540, 960), **wide, antialias=True))
     for mode in ("bilinear", "bicubic", "lanczos"):
-        params = {"size": (540, 960), "mode": mode, "antialias": True}
-        name = f"resize-float32/2160x3840-{mode}-540x960"
-        rows.append(Row(name, "resize-float32", "resize", (2160, 3840), params))
+        for channels in ((), (4,)):
+            shape = (2160, 3840, *channels)
+            rows.append(_picture("resize-float32", shape, mode, (540, 960), antialias=True))
     return rows
 
 
@@ -267,6 +187,7 @@ def _pool_rows() -> list[Row]:
     rows = []
     for text, shape, kernel, stride, padding in (
         ("8x64x128x128-k2", (8, 64, 128, 128), 2, 2, 0), ("8x64x112x112-k3s2", (8, 64, 112, 112), 3, 2, 1),
+        ("1x64x112x112-k3s1", (1, 64, 112, 112), 3, 1, 1),
         ("1d-8x64x16384-k2", (8, 64, 16384), 2, 2, 0), ("3d-1x32x32x64x64-k2", (1, 32, 32, 64, 64), 2, 2, 0),
     ):  # fmt: skip
         params = {"kernel": kernel, "stride": stride, "padding": padding}
@@ -281,4 +202,17 @@ def _pool_rows() -> list[Row]:
     return rows
 
 
-ROWS = [*_conv_rows(), *_interpolate_rows(), *_resize_rows(), *_pool_rows()]
+def _given_rows() -> list[Row]:
+    """Results of 8 MB and more in given memory: the memory's own speed is the limit."""
+    rows = [_sample((1, 3, 512, 512), mode, 2) for mode in ("nearest", "bilinear", "bicubic")]
+    rows += [_sample((8, 64, 64, 64), mode, 2) for mode in ("nearest", "bilinear")]
+    rows += [_sample((1, 3, 1080, 1920), mode, (1544, 2745)) for mode in ("nearest", "bilinear")]
+    rows += [_sample((1, 4, 64, 64, 64), "nearest", 2), _sample((1, 1, 100, 100, 100), "trilinear", 2)]
+    rows += [_sample((1, 21, 65, 65), "bilinear", (513, 513)), _sample((1, 64, 32768), "linear", 2)]
+    rows += [_picture("", (1080, 1920, 3), mode, (2160, 3840), dtype="uint8") for mode in ("nearest", "bilinear")]
+    rows.append(Row("unpool-8x64x64x64-k2", "", "max_unpool", (8, 64, 64, 64), {"kernel": 2}))
+    return [changed(row, "given-out", given_out=True, base={"given_out": False}) for row in rows]
+
+
+ROWS = [*_conv_rows(), *_interpolate_rows(), *_antialias_rows(), *_volume_rows(), *_gradient_rows(), *_resize_rows(),
+        *_pool_rows(), *_given_rows()]  # fmt: skip

@@ -26,11 +26,13 @@ def _same(result: Any) -> Any:
 
 @dataclass
 class Contestant:
-    """A call that makes a fresh result, how to set its threads, and its result as NumPy arrays."""
+    """A call, how to set its threads, and its result as NumPy arrays."""
 
     call: Callable[[], Any]
     enter: Callable[[], None] = _nothing
     to_numpy: Callable[[Any], Any] = _same
+    tolerance: float | None = None  # in place of the row's, where the filter is another but the work is the same
+    work: float = 0.0  # of a yardstick: what one call moves or computes
 
 
 def build(peer: str, row: Any, arrays: dict[str, np.ndarray], threads: int) -> tuple[Contestant | None, str]:

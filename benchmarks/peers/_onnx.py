@@ -12,10 +12,10 @@ from . import UnsupportedError
 
 def model(row: Any, arrays: dict[str, np.ndarray]) -> bytes:
     """Serialise the row's operator with its weights inside."""
-    from ..rows import output_shape
+    from ..problem import output_shape
 
-    if row.backward or row.dtype != "float32" or row.channels_last:
-        raise UnsupportedError("float32, planar, forward only")
+    if row.backward or row.dtype != "float32" or row.channels_last or row.given_out:
+        raise UnsupportedError("float32, planar, forward, fresh results only")
     p = row.params
     if row.op == "conv_transpose":
         if not row.packed:
@@ -37,9 +37,12 @@ def model(row: Any, arrays: dict[str, np.ndarray]) -> bytes:
                                 coordinate_transformation_mode=where, cubic_coeff_a=-0.75)  # fmt: skip
     else:
         raise UnsupportedError("no such operator here")
+    shapes = [row.shape, output_shape(row)]
+    if row.lengths:
+        shapes = [(*shape[:-1], None) for shape in shapes]
     graph = helper.make_graph(
-        [node], "row", [helper.make_tensor_value_info("input", TensorProto.FLOAT, row.shape)],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, output_shape(row))], extra,
+        [node], "row", [helper.make_tensor_value_info("input", TensorProto.FLOAT, shapes[0])],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, shapes[1])], extra,
     )  # fmt: skip
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     return made.SerializeToString()

@@ -15,4 +15,7 @@ def build(row: Any, arrays: dict[str, np.ndarray], threads: int) -> Contestant:
     if row.op != "resize" or row.dtype != "uint8" or x.ndim != 3:
         raise UnsupportedError("uint8 pictures with channels only")
     resize, size, mode, smooth = kornia_rs.imgproc.resize, p["size"], p["mode"], p["antialias"]
-    return Contestant(lambda: resize(x, size, mode, antialias=smooth), to_numpy=np.asarray)
+    if x.shape[2] != 3 or row.given_out or (mode == "bilinear" and smooth and size[0] < x.shape[0]):
+        raise UnsupportedError("three channels only, no given result, no antialias in its bilinear mode")
+    tolerance = 45.0 if mode == "bicubic" and not smooth else None  # it has another cubic coefficient there
+    return Contestant(lambda: resize(x, size, mode, antialias=smooth), to_numpy=np.asarray, tolerance=tolerance)

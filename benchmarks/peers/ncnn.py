@@ -26,8 +26,8 @@ def _parameters(row: Any) -> str:
 def build(row: Any, arrays: dict[str, np.ndarray], threads: int) -> Contestant:
     if row.op != "conv_transpose" or not row.packed or row.dtype != "float32" or row.channels_last or row.backward:
         raise UnsupportedError("float32 transposed convolution only")
-    if row.shape[0] != 1:
-        raise UnsupportedError("batch 1 only")
+    if row.shape[0] != 1 or row.lengths:
+        raise UnsupportedError("batch 1 only, one length")
     groups = row.params.get("groups", 1)
     kind = ("DeconvolutionDepthWise" if groups > 1 else "Deconvolution") + {1: "1D", 2: "", 3: "3D"}[row.rank]
     weight = arrays["weight"].reshape(groups, row.shape[1] // groups, row.params["out"] // groups, -1).swapaxes(1, 2)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from ..problem import lengthwise
 from . import Contestant
 from ._onnx import model
 
@@ -17,5 +18,8 @@ def build(row: Any, arrays: dict[str, np.ndarray], threads: int) -> Contestant:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model(row, arrays), options, providers=["CPUExecutionProvider"])
+    if row.lengths:
+        pair = lengthwise(row, arrays["input"])
+        return Contestant(lambda: [session.run(None, {"input": x})[0] for x in pair()][-1])
     feed = {"input": arrays["input"]}
     return Contestant(lambda: session.run(None, feed)[0])
