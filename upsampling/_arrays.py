@@ -88,3 +88,22 @@ def deliver(result: np.ndarray, out: np.ndarray | None) -> np.ndarray:
         return result
     out[...] = result
     return out
+
+
+def batched(array: np.ndarray, rank: int) -> np.ndarray:
+    """(N, C, *space) or (C, *space) with `rank` space axes as (N, C, *space), a view."""
+    return array if array.ndim == rank + 2 else array[None]
+
+
+def five_axes(array: np.ndarray) -> np.ndarray:
+    """(N, C, *space) as (N, C, D, H, W), a view."""
+    index = (slice(None), slice(None)) + (None,) * (5 - array.ndim)
+    return array[index]
+
+
+def flat_planes(array: np.ndarray) -> np.ndarray:
+    """(N, C, *space) in C or channels-last order as (N, C, positions), a view."""
+    if is_channels_last(array):
+        last = np.moveaxis(array, 1, -1)
+        return np.moveaxis(last.reshape(last.shape[0], math.prod(last.shape[1:-1]), last.shape[-1]), -1, 1)
+    return array.reshape(*array.shape[:2], math.prod(array.shape[2:]))

@@ -26,12 +26,6 @@ from ._pooling import (
     max_pool2d_backward,
     max_pool3d,
     max_pool3d_backward,
-    max_unpool1d,
-    max_unpool1d_backward,
-    max_unpool2d,
-    max_unpool2d_backward,
-    max_unpool3d,
-    max_unpool3d_backward,
 )
 from ._resize import (
     resize,
@@ -44,6 +38,14 @@ from ._threads import (
     get_num_threads,
     num_threads,
     set_num_threads,
+)
+from ._unpooling import (
+    max_unpool1d,
+    max_unpool1d_backward,
+    max_unpool2d,
+    max_unpool2d_backward,
+    max_unpool3d,
+    max_unpool3d_backward,
 )
 
 __all__ = [

@@ -1,0 +1,289 @@
+"""max_unpool and its gradient, in 1, 2 and 3 dimensions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import _args, _arrays, _kernels, _pool_args
+from ._threads import threads_for
+from ._types import Input, Ints
+
+__all__ = [
+    "max_unpool1d",
+    "max_unpool1d_backward",
+    "max_unpool2d",
+    "max_unpool2d_backward",
+    "max_unpool3d",
+    "max_unpool3d_backward",
+]
+
+
+def _bytes(array: np.ndarray) -> np.ndarray:
+    """(N, C, positions) with a last axis that holds the bytes of an item, a view."""
+    return array[..., None].view(np.uint8)
+
+
+def _max_unpool(
+    rank: int, input: Any, indices: Any, kernel_size: Any, stride: Any, padding: Any, output_size: Any, out: Any
+) -> np.ndarray:
+    spec = _pool_args.windows(rank, kernel_size, stride, padding)
+    array = _pool_args.image("input", input, rank)
+    shape = _pool_args.unpooled_shape(array, rank, spec, output_size)
+    plane = int(np.prod(shape[-rank:], dtype=object))
+    at = _pool_args.positions("indices", indices, "input", array, rank, plane)
+    x, at = _arrays.readable(_arrays.batched(array, rank)), _arrays.readable(_arrays.batched(at, rank))
+    last = _arrays.is_channels_last(x)
+    target = None if out is None else _arrays.batched(out, rank) if isinstance(out, np.ndarray) and out.ndim else out
+    result = _arrays.target(target, shape if len(shape) == rank + 2 else (1, *shape), x.dtype, last, (x, at))
+    if result.size:
+        _kernels.load("move", "bytes").put(
+            _bytes(_arrays.flat_planes(x)),
+            _arrays.flat_planes(at),
+            _bytes(_arrays.flat_planes(result)),
+            threads_for(result.size),
+        )
+    _arrays.deliver(result, target)
+    if out is not None:
+        return out
+    return result[0] if array.ndim == rank + 1 else result
+
+
+def _max_unpool_backward(rank: int, grad_output: Any, indices: Any) -> np.ndarray:
+    grad = _args.array("grad_output", grad_output, (rank + 1, rank + 2))
+    shape = np.shape(indices)
+    if len(shape) != grad.ndim or shape[:-rank] != grad.shape[:-rank]:
+        raise ValueError(f"indices must have a shape that begins with {grad.shape[:-rank]}, got {shape}")
+    like = np.broadcast_to(np.zeros((), grad.dtype), shape)
+    plane = int(np.prod(grad.shape[-rank:], dtype=object))
+    at = _pool_args.positions("indices", indices, "indices", like, rank, plane)
+    g, at = _arrays.readable(_arrays.batched(grad, rank)), _arrays.readable(_arrays.batched(at, rank))
+    result = _arrays.allocate(at.shape, g.dtype, _arrays.is_channels_last(g))
+    if result.size:
+        _kernels.load("move", "bytes").fetch(
+            _bytes(_arrays.flat_planes(g)),
+            _arrays.flat_planes(at),
+            _bytes(_arrays.flat_planes(result)),
+            threads_for(result.size + g.size),
+        )
+    return result[0] if grad.ndim == rank + 1 else result
+
+
+def max_unpool1d(
+    input: Input,
+    indices: Input,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    output_size: Ints | None = None,
+    *,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Put values back where ``max_pool1d`` found them, zeros elsewhere, as ``torch.nn.functional.max_unpool1d`` does.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, C, L) or (C, L)
+        Of any dtype.
+    indices : ndarray of integers, of the same shape
+        Flat positions in the output's plane. Where one stands twice, the last in row-major order wins.
+    kernel_size, stride, padding : int or sequence of int
+        The pooling's.
+    output_size : sequence of int, optional
+        The wanted size, less than `stride` away from the default.
+    out : ndarray, optional
+        Where to write.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong argument; an index outside the plane is named, and nothing is written.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 2)
+    >>> up.max_unpool1d(np.array([5.0, 6.0]).reshape(1, 1, 2), indices, 2).ravel()
+    array([0., 5., 6., 0.])
+    """
+    return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size, out)
+
+
+def max_unpool1d_backward(grad_output: Input, indices: Input) -> np.ndarray:
+    """Return the gradient of ``max_unpool1d`` with respect to its input.
+
+    Parameters
+    ----------
+    grad_output : ndarray, shape (N, C, *unpooled) or (C, *unpooled)
+        Of any dtype.
+    indices : ndarray of integers, shape (N, C, L) or (C, L)
+
+    Returns
+    -------
+    ndarray, of the shape of `indices`
+        Where a position stands twice, the last in row-major order has the gradient and the others have zero.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong argument; an index outside the plane is named.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 2)
+    >>> up.max_unpool1d_backward(np.arange(4.0).reshape(1, 1, 4), indices).ravel()
+    array([1., 2.])
+    """
+    return _max_unpool_backward(1, grad_output, indices)
+
+
+def max_unpool2d(
+    input: Input,
+    indices: Input,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    output_size: Ints | None = None,
+    *,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Put values back where ``max_pool2d`` found them, zeros elsewhere, as ``torch.nn.functional.max_unpool2d`` does.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, C, H, W) or (C, H, W)
+        Of any dtype.
+    indices : ndarray of integers, of the same shape
+        Flat positions in the output's plane. Where one stands twice, the last in row-major order wins.
+    kernel_size, stride, padding : int or sequence of int
+        The pooling's.
+    output_size : sequence of int, optional
+        The wanted size, less than `stride` away from the default.
+    out : ndarray, optional
+        Where to write.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong argument; an index outside the plane is named, and nothing is written.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 1, 2)
+    >>> up.max_unpool2d(np.array([5.0, 6.0]).reshape(1, 1, 1, 2), indices, (1, 2)).ravel()
+    array([0., 5., 6., 0.])
+    """
+    return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size, out)
+
+
+def max_unpool2d_backward(grad_output: Input, indices: Input) -> np.ndarray:
+    """Return the gradient of ``max_unpool2d`` with respect to its input.
+
+    Parameters
+    ----------
+    grad_output : ndarray, shape (N, C, *unpooled) or (C, *unpooled)
+        Of any dtype.
+    indices : ndarray of integers, shape (N, C, H, W) or (C, H, W)
+
+    Returns
+    -------
+    ndarray, of the shape of `indices`
+        Where a position stands twice, the last in row-major order has the gradient and the others have zero.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong argument; an index outside the plane is named.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 1, 2)
+    >>> up.max_unpool2d_backward(np.arange(4.0).reshape(1, 1, 1, 4), indices).ravel()
+    array([1., 2.])
+    """
+    return _max_unpool_backward(2, grad_output, indices)
+
+
+def max_unpool3d(
+    input: Input,
+    indices: Input,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    output_size: Ints | None = None,
+    *,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Put values back where ``max_pool3d`` found them, zeros elsewhere, as ``torch.nn.functional.max_unpool3d`` does.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, C, D, H, W) or (C, D, H, W)
+        Of any dtype.
+    indices : ndarray of integers, of the same shape
+        Flat positions in the output's plane. Where one stands twice, the last in row-major order wins.
+    kernel_size, stride, padding : int or sequence of int
+        The pooling's.
+    output_size : sequence of int, optional
+        The wanted size, less than `stride` away from the default.
+    out : ndarray, optional
+        Where to write.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong argument; an index outside the plane is named, and nothing is written.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 1, 1, 2)
+    >>> up.max_unpool3d(np.array([5.0, 6.0]).reshape(1, 1, 1, 1, 2), indices, (1, 1, 2)).ravel()
+    array([0., 5., 6., 0.])
+    """
+    return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size, out)
+
+
+def max_unpool3d_backward(grad_output: Input, indices: Input) -> np.ndarray:
+    """Return the gradient of ``max_unpool3d`` with respect to its input.
+
+    Parameters
+    ----------
+    grad_output : ndarray, shape (N, C, *unpooled) or (C, *unpooled)
+        Of any dtype.
+    indices : ndarray of integers, shape (N, C, D, H, W) or (C, D, H, W)
+
+    Returns
+    -------
+    ndarray, of the shape of `indices`
+        Where a position stands twice, the last in row-major order has the gradient and the others have zero.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong argument; an index outside the plane is named.
+
+    Examples
+    --------
+    >>> import numpy as np, upsampling as up
+    >>> indices = np.array([1, 2]).reshape(1, 1, 1, 1, 2)
+    >>> up.max_unpool3d_backward(np.arange(4.0).reshape(1, 1, 1, 1, 4), indices).ravel()
+    array([1., 2.])
+    """
+    return _max_unpool_backward(3, grad_output, indices)
