@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import SupportsIndex
 
 import numpy as np
 
 from . import _args, _arrays, _interpolate_args, _plan_resample, _resample
 from ._interpolate_args import Request
 from ._plan_resample import Axis, AxisTable
+from ._types import Input, Ints, Numbers
 
 __all__ = ["interpolate", "interpolate_backward"]
 
 
 def interpolate(
-    input: Any,
-    size: Any = None,
-    scale_factor: Any = None,
+    input: Input,
+    size: Ints | None = None,
+    scale_factor: Numbers | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
@@ -99,10 +101,10 @@ def interpolate(
 
 
 def interpolate_backward(
-    grad_output: Any,
-    input_size: Any,
-    size: Any = None,
-    scale_factor: Any = None,
+    grad_output: Input,
+    input_size: Sequence[SupportsIndex],
+    size: Ints | None = None,
+    scale_factor: Numbers | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,

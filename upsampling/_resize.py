@@ -11,15 +11,16 @@ from . import _arrays, _interpolate_args, _kernels, _plan_resize, _resample, _re
 from ._plan_resample import AxisTable
 from ._resize_args import Resize
 from ._threads import threads_for
+from ._types import Input, Ints, Numbers
 
 __all__ = ["resize"]
 
 
 def resize(
-    image: Any,
-    size: Any = None,
+    image: Input,
+    size: Ints | None = None,
     *,
-    scale: Any = None,
+    scale: Numbers | None = None,
     mode: str = "bicubic",
     antialias: bool = True,
     out: np.ndarray | None = None,

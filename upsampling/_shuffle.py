@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from . import _args, _arrays, sizes
+from ._types import Input, Int
 
 __all__ = ["pixel_shuffle", "pixel_unshuffle"]
 
@@ -20,7 +19,7 @@ def _filled(view: np.ndarray, shape: tuple[int, ...], channels_last: bool) -> np
     return result
 
 
-def pixel_shuffle(input: Any, upscale_factor: Any) -> np.ndarray:
+def pixel_shuffle(input: Input, upscale_factor: Int) -> np.ndarray:
     """Rearrange (..., C * r^2, H, W) into (..., C, H * r, W * r), as ``torch.nn.functional.pixel_shuffle`` does.
 
     Parameters
@@ -56,7 +55,7 @@ def pixel_shuffle(input: Any, upscale_factor: Any) -> np.ndarray:
     return _filled(view, shape, _arrays.is_channels_last(array) and array.ndim == 4)
 
 
-def pixel_unshuffle(input: Any, downscale_factor: Any) -> np.ndarray:
+def pixel_unshuffle(input: Input, downscale_factor: Int) -> np.ndarray:
     """Rearrange (..., C, H * r, W * r) into (..., C * r^2, H, W), as ``torch.nn.functional.pixel_unshuffle`` does.
 
     Parameters

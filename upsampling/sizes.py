@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from . import _args, _interpolate_args
+from ._types import Int, Ints, Numbers
 
 
 def max_pool_output_size(
     input_size: Sequence[int],
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
     ceil_mode: bool = False,
 ) -> tuple[int, ...]:
     """Return the space sizes of ``max_pool``'s result.
@@ -65,7 +65,11 @@ def max_pool_output_size(
 
 
 def max_unpool_output_size(
-    input_size: Sequence[int], kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+    input_size: Sequence[int],
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    output_size: Ints | None = None,
 ) -> tuple[int, ...]:
     """Return the space sizes of ``max_unpool``'s result.
 
@@ -107,7 +111,7 @@ def max_unpool_output_size(
     return wanted
 
 
-def pixel_shuffle_output_size(input_size: Sequence[int], upscale_factor: Any) -> tuple[int, ...]:
+def pixel_shuffle_output_size(input_size: Sequence[int], upscale_factor: Int) -> tuple[int, ...]:
     """Return the shape of ``pixel_shuffle``'s result: (..., C / r^2, H * r, W * r).
 
     Parameters
@@ -138,7 +142,7 @@ def pixel_shuffle_output_size(input_size: Sequence[int], upscale_factor: Any) ->
     return (*lead, channels // (r * r), height * r, width * r)
 
 
-def pixel_unshuffle_output_size(input_size: Sequence[int], downscale_factor: Any) -> tuple[int, ...]:
+def pixel_unshuffle_output_size(input_size: Sequence[int], downscale_factor: Int) -> tuple[int, ...]:
     """Return the shape of ``pixel_unshuffle``'s result: (..., C * r^2, H / r, W / r).
 
     Parameters
@@ -172,12 +176,12 @@ def pixel_unshuffle_output_size(input_size: Sequence[int], downscale_factor: Any
 
 def conv_transpose_output_size(
     input_size: Sequence[int],
-    kernel_size: Any,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    dilation: Any = 1,
-    output_size: Any = None,
+    kernel_size: Ints,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    dilation: Ints = 1,
+    output_size: Ints | None = None,
 ) -> tuple[int, ...]:
     """Return the space sizes of ``conv_transpose``'s result.
 
@@ -228,7 +232,9 @@ def conv_transpose_output_size(
     return tuple(result)
 
 
-def interpolate_output_size(input_size: Sequence[int], size: Any = None, scale_factor: Any = None) -> tuple[int, ...]:
+def interpolate_output_size(
+    input_size: Sequence[int], size: Ints | None = None, scale_factor: Numbers | None = None
+) -> tuple[int, ...]:
     """Return the space sizes of ``interpolate``'s result.
 
     On each axis the wanted `size`, or ``floor(L * scale_factor)`` computed in float64 (so 88 * (120 / 88) gives 119).
@@ -258,7 +264,9 @@ def interpolate_output_size(input_size: Sequence[int], size: Any = None, scale_f
     return _interpolate_args.output_space(tuple(input_size), size, scale_factor)[0]
 
 
-def resize_output_size(image_size: Sequence[int], size: Any = None, scale: Any = None) -> tuple[int, int]:
+def resize_output_size(
+    image_size: Sequence[int], size: Ints | None = None, scale: Numbers | None = None
+) -> tuple[int, int]:
     """Return the height and width of ``resize``'s result.
 
     Parameters
