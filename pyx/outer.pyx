@@ -1,15 +1,16 @@
 """The gradient of a transposed convolution with respect to its weight: pixels times what their taps meet.
 
 x is (N, G * C, P) with P = D * H * W pixels, g (N, G * M, OD, OH, OW), both through their strides; y is
-(G * C, M * taps), contiguous. On each axis tap k pairs the source indices begin[k] .. end[k] - 1 with the outputs
-i * stride + shift[k]. So y[c] += x[c, i] * row[i], where row[i], M * taps long, is the gradient where the taps of
-pixel i fall, and zero where they fall outside.
+(G * C, M, taps), contiguous. Pixel i and tap k of an axis meet at the output i * stride + k * dilation - padding, and
+y[c, m, k] is the sum of x[c, i] * g[m, that] over the pixels for which it lies inside.
 
-Pixels are taken in blocks of PIXELS, in the order of memory, over all images. A task is a range of blocks, a group,
-some channels and some panels of columns: it copies the pixels of a block and one panel of their rows at a time into
-scratch and multiplies them. Order of additions: a block is one chain, blocks are added in order; where tasks would be
-few, ranges of blocks are summed apart and then added in order. The ranges depend on the sizes alone, and every sum
-has one writer. In a block with pixels that are not finite, products with what lies outside are left out.
+Pixels are taken in blocks of PIXELS, in the order of memory, over all images. Lanes are channels c: a block of x is
+copied with the channels of a pixel beside each other, in panels of PANEL channels. Rows are output channels or taps of
+the inner axis, whichever fill registers better: their numbers are broadcast from copies of rows of g, with zeros for
+what lies outside. A task is a range of blocks, a group, some channels, and some output channels and taps. Order of
+additions: a block is one chain, blocks are added in order; where tasks would be few, ranges of blocks are summed apart
+and then added in order. The ranges depend on the sizes alone, and every sum has one writer. In a block with pixels
+that are not finite, products with what lies outside are left out.
 """
 
 from cython.parallel cimport prange
@@ -18,326 +19,461 @@ from libc.string cimport memcmp, memcpy, memset
 
 from products cimport LANES, ROWS, Sums, add_products, real, vec, vload, vset, vstore
 
-cdef extern from "simd.h" nogil:
+cdef extern from "transpose.h" nogil:
     """
-    #define PANEL (LANES * VECTORS)
+    #define PANEL (6 * LANES)
     """
-    void* scratch(size_t bytes)
     enum:
         PANEL
+    void* scratch(size_t bytes)
+    void transpose(
+        const real* source, Py_ssize_t source_row, Py_ssize_t rows, Py_ssize_t columns, real* to, Py_ssize_t to_row)
 
 cdef enum:
     PIXELS = 64
-    CHANNELS = 256  # most channels in a task
-    PANELS = 4  # most panels in a task
+    CHANNELS = 256  # most channels of a task
+    SUMS = 1 << 16  # most sums of a task, where they are more than LINES rows
+    LINES = 192
     TASKS = 16  # blocks are cut into ranges until there are so many tasks
     APART = 1 << 20  # most sums of all ranges
 
 cdef struct Problem:
-    Py_ssize_t channels  # of a group
-    Py_ssize_t columns  # M * taps
+    Py_ssize_t channels  # of a group, as are outputs
+    Py_ssize_t outputs
     Py_ssize_t pixels  # of an image
     Py_ssize_t all_pixels
     Py_ssize_t size[3]
-    Py_ssize_t taps[3]
-    Py_ssize_t all_taps
+    Py_ssize_t out[3]
+    Py_ssize_t kernel[3]
+    Py_ssize_t taps  # of all axes
     Py_ssize_t stride[3]
-    const Py_ssize_t* inside[3]  # begin, end and shift of each tap of an axis
+    Py_ssize_t padding[3]
+    Py_ssize_t dilation[3]
     Py_ssize_t xs[3]
     Py_ssize_t gs[5]
+    bint last  # channels are contiguous in x
+
+# What a task computes: taps `first_tap` and on of the inner axis, for some of the `lines` of the outer axes.
+cdef struct Part:
+    const char* x
+    const char* g
+    Py_ssize_t p0
+    Py_ssize_t p1
+    Py_ssize_t channels
+    Py_ssize_t outputs
+    Py_ssize_t rows  # output channels that are multiplied at once: 1 where rows are taps
+    Py_ssize_t first_line
+    Py_ssize_t lines
+    Py_ssize_t first_tap
+    Py_ssize_t taps
+    real* y
+
+# Pixels of a block that lie in one row.
+cdef struct Piece:
+    Py_ssize_t p
+    Py_ssize_t count
+    Py_ssize_t at
+    Py_ssize_t index[3]
 
 cdef struct Work:
-    Py_ssize_t channels
-    Py_ssize_t columns
-    Py_ssize_t width  # of a row of sums: whole panels
-    Py_ssize_t x_row
-    real* x  # [channel][PIXELS], or [pixel][channels] where channels are contiguous in memory
-    real* panel  # [pixel][PANEL]
-    real* outside  # the panel with one instead of zero for what lies outside
-    real* sums  # [channel][whole panels]
+    Piece piece[PIXELS]
+    Py_ssize_t pieces
+    Py_ssize_t pixels
     Py_ssize_t x_at[PIXELS]
-    Py_ssize_t panel_at[PIXELS]
+    Py_ssize_t g_at[PIXELS]
+    Py_ssize_t tap_step  # from tap to tap in the copies of g
+    Py_ssize_t pixel_step
+    Py_ssize_t region  # numbers in the copies for one output channel
+    Py_ssize_t width  # of a row of sums
+    real* rows  # [channel][PIXELS]
+    real* panels  # [panel][pixel][PANEL]
+    real* g  # [output channel][region], once with zeros and once with ones for what lies outside
+    real* sums  # [output channel][line][tap][width]
 
 
-cdef bint copy_pixels(const Problem* of, const char* x, Py_ssize_t p0, Py_ssize_t p1, Work* work) noexcept nogil:
-    """Copy pixels p0 .. p1 - 1; whether all of them are finite."""
-    cdef Py_ssize_t p = p0, count, c, t, channels = work.channels
-    cdef bint last = of.xs[1] == sizeof(real) and of.xs[2] != sizeof(real)
-    cdef real* to
+cdef inline void copy(const char* x, Py_ssize_t step, Py_ssize_t count, real* to) noexcept nogil:
+    """Numbers that lie `step` bytes apart."""
+    cdef Py_ssize_t t
+    if step == sizeof(real):
+        memcpy(to, x, count * sizeof(real))
+    else:
+        for t in range(count):
+            to[t] = (<const real*>(x + t * step))[0]
+
+
+cdef inline void fill(real value, Py_ssize_t count, real* to) noexcept nogil:
+    cdef Py_ssize_t t
+    for t in range(count):
+        to[t] = value
+
+
+cdef void copy_pixels(const Problem* of, const Part* part, Work* work) noexcept nogil:
+    """Fill the panels with the channels of the pixels of a block."""
+    cdef Py_ssize_t i, c, t, count, channels = part.channels
+    cdef Piece* piece
     cdef const char* q
-    cdef vec rest = vset(0)
-    cdef real lanes[LANES]
-    while p < p1:
-        count = min(p1 - p, of.pixels - p % of.pixels)
-        q = x + p // of.pixels * of.xs[0] + p % of.pixels * of.xs[2]
-        if last:
-            for t in range(count):
-                memcpy(work.x + (p - p0 + t) * channels, q + t * of.xs[2], channels * sizeof(real))
+    cdef real* to
+    for i in range(work.pieces):
+        piece = &work.piece[i]
+        q = part.x + piece.p // of.pixels * of.xs[0] + piece.p % of.pixels * of.xs[2]
+        to = work.rows + piece.p - part.p0
+        if of.last:
+            for t in range(piece.count):
+                to = work.panels + (piece.p - part.p0 + t) * PANEL
+                c = 0
+                while c < channels:
+                    memcpy(to + c * PIXELS, q + c * sizeof(real), min(channels - c, PANEL) * sizeof(real))
+                    c += PANEL
+                q += of.xs[2]
         else:
             for c in range(channels):
-                to = work.x + c * PIXELS + p - p0
-                for t in range(count):
-                    to[t] = (<const real*>(q + c * of.xs[1] + t * of.xs[2]))[0]
-        p += count
-    for t in range(channels * PIXELS // LANES):
-        rest = rest + (vload(work.x + t * LANES) - vload(work.x + t * LANES))
-    vstore(lanes, rest)
-    for t in range(LANES):
-        if lanes[t] != 0:
+                copy(q + c * of.xs[1], of.xs[2], piece.count, to + c * PIXELS)
+    if not of.last:
+        c = 0
+        while c < channels:
+            t = 0
+            while t < PIXELS:
+                transpose(
+                    work.rows + c * PIXELS + t, PIXELS, LANES, LANES,
+                    work.panels + c // PANEL * PANEL * PIXELS + c % PANEL + t * PANEL, PANEL,
+                )
+                t += LANES
+            c += LANES
+
+
+cdef bint all_finite(const real* p, Py_ssize_t count) noexcept nogil:
+    """Whether all of `count` numbers, a multiple of LANES, are finite."""
+    cdef vec zeros = vset(0)
+    cdef real lanes[64]
+    cdef Py_ssize_t i
+    for i in range(count // LANES):
+        zeros = zeros + (vload(p + i * LANES) - vload(p + i * LANES))
+    vstore(lanes, zeros)
+    for i in range(LANES):
+        if lanes[i] != 0:
             return False
     return True
 
 
-cdef void copy_tap(
-    const Problem* of, const char* g, Py_ssize_t k, Py_ssize_t w0, Py_ssize_t w1, real outside, real* to
-) noexcept nogil:
-    """One column of the panel: what tap k of the inner axis meets in a row of g, for the row's pixels w0 .. w1 - 1."""
-    cdef const Py_ssize_t* inside = of.inside[2] + 3 * k
-    cdef Py_ssize_t t, t0 = min(max(w0, inside[0]), w1), t1 = max(min(w1, inside[1]), t0), step
-    for t in range(t0 - w0):
-        to[t * PANEL] = outside
-    for t in range(t1 - w0, w1 - w0):
-        to[t * PANEL] = outside
-    if t0 < t1:
-        step = of.stride[2] * of.gs[4] if t1 - t0 > 1 else 0
-        g += (t0 * of.stride[2] + inside[2]) * of.gs[4]
-        to += (t0 - w0) * PANEL
-        for t in range(t1 - t0):
-            to[t * PANEL] = (<const real*>(g + t * step))[0]
-
-
-cdef inline void copy_runs(
-    const real* g, Py_ssize_t step, Py_ssize_t pixels, Py_ssize_t count, real* to
-) noexcept nogil:
-    """Some pixels of `count` columns: each pixel's are contiguous in g."""
-    cdef Py_ssize_t t, k
-    for t in range(pixels):
-        for k in range(count):
-            to[t * PANEL + k] = g[t * step + k]
-
-
-cdef void copy_row(
-    const Problem* of, const char* g, Py_ssize_t k0, Py_ssize_t k1, Py_ssize_t w0, Py_ssize_t w1, real outside, real* to
-) noexcept nogil:
-    """What taps k0 .. k1 - 1 of the inner axis meet in a row of g: pixels that meet all of them in short runs."""
-    cdef Py_ssize_t k, count = k1 - k0
-    cdef const Py_ssize_t* first = of.inside[2] + 3 * k0
-    cdef const Py_ssize_t* last = of.inside[2] + 3 * (k1 - 1)
-    cdef Py_ssize_t t0 = min(max(w0, first[0]), w1), t1 = max(min(w1, last[1]), t0)
-    cdef const real* q
-    if count == 1 or of.gs[4] != sizeof(real) or last[2] - first[2] != count - 1 or t1 - t0 < 2:
-        t1 = t0
-    for k in range(k0, k1):
-        copy_tap(of, g, k, w0, t0, outside, to + k - k0)
-        copy_tap(of, g, k, t1, w1, outside, to + (t1 - w0) * PANEL + k - k0)
-    if t0 == t1:
-        return
-    q = <const real*>(g + (t0 * of.stride[2] + first[2]) * of.gs[4])
-    to += (t0 - w0) * PANEL
-    if count == 2:
-        copy_runs(q, of.stride[2], t1 - t0, 2, to)
-    elif count == 3:
-        copy_runs(q, of.stride[2], t1 - t0, 3, to)
-    elif count == 4:
-        copy_runs(q, of.stride[2], t1 - t0, 4, to)
-    elif count == 8:
-        copy_runs(q, of.stride[2], t1 - t0, 8, to)
-    elif count == 16:
-        copy_runs(q, of.stride[2], t1 - t0, 16, to)
-    else:
-        copy_runs(q, of.stride[2], t1 - t0, count, to)
-
-
-cdef const char* row_of(const Problem* of, const char* g, Py_ssize_t p, Py_ssize_t column) noexcept nogil:
-    """The row of g that a column's taps of the outer axes meet from pixel p, or NULL where it lies outside."""
-    cdef Py_ssize_t index[2]
-    cdef Py_ssize_t axis
-    cdef const Py_ssize_t* inside
-    index[0] = p // (of.size[1] * of.size[2]) % of.size[0]
-    index[1] = p // of.size[2] % of.size[1]
-    column = column // of.taps[2]
-    for axis in range(1, -1, -1):
-        inside = of.inside[axis] + 3 * (column % of.taps[axis])
-        if not inside[0] <= index[axis] < inside[1]:
-            return NULL
-        g += (index[axis] * of.stride[axis] + inside[2]) * of.gs[2 + axis]
-        column = column // of.taps[axis]
-    return g + column * of.gs[1] + p // of.pixels * of.gs[0]
-
-
-cdef void copy_panel(
-    const Problem* of, const char* g, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t j0, Py_ssize_t j1, real outside, real* to
-) noexcept nogil:
-    """Columns j0 .. j1 - 1 of the rows of pixels p0 .. p1 - 1, row of pixels by row of pixels."""
-    cdef Py_ssize_t p = p0, w, count, j, k, taps, t, i
-    cdef const char* row
-    cdef real* at
+cdef void find_pieces(const Problem* of, Py_ssize_t p0, Py_ssize_t p1, const Part* part, Work* work) noexcept nogil:
+    """Cut a block into pieces of rows, and say where its pixels' copies lie."""
+    cdef Py_ssize_t p = p0, t, at = 0
+    cdef Piece* piece = work.piece
+    work.pixels = p1 - p0
+    work.pieces = 0
     while p < p1:
-        w = p % of.size[2]
-        count = min(p1 - p, of.size[2] - w)
-        j = j0
-        while j < j1:
-            k = j % of.taps[2]
-            taps = min(j1 - j, of.taps[2] - k)
-            row = row_of(of, g, p, j)
-            at = to + (p - p0) * PANEL + j - j0
-            if row != NULL:
-                copy_row(of, row, k, k + taps, w, w + count, outside, at)
-            else:
-                for t in range(count):
-                    for i in range(taps):
-                        at[t * PANEL + i] = outside
-            j += taps
-        p += count
-
-
-cdef void add_one_by_one(Work* work, const Sums* sums, Py_ssize_t pixels, Py_ssize_t columns) noexcept nogil:
-    """The same sums without the products with what lies outside: there the two panels differ."""
-    cdef Py_ssize_t c, j, t
-    cdef real total
-    for c in range(work.channels):
-        for j in range(columns):
-            total = 0
-            for t in range(pixels):
-                if memcmp(work.panel + t * PANEL + j, work.outside + t * PANEL + j, sizeof(real)) == 0:
-                    total = total + sums.a[sums.a_at[t] + c * sums.a_row] * work.panel[t * PANEL + j]
-            sums.y[c * sums.y_row + j] += total
-
-
-cdef void add_block(
-    const Problem* of, const char* x, const char* g, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t j0, Work* work
-) noexcept nogil:
-    """Add the products of a block's pixels with all columns of the task."""
-    cdef Sums sums
-    cdef Py_ssize_t j = 0, width, c
-    cdef bint finite = copy_pixels(of, x, p0, p1, work)
-    sums.outer = 1
-    sums.inner = p1 - p0
-    sums.a_step = sums.b_step = 0
-    sums.a_row = work.x_row
-    sums.a_at = work.x_at
-    sums.b_at = work.panel_at
-    sums.b = work.panel
-    sums.y_row = work.width
-    while j < work.columns:
-        width = min(work.columns - j, <Py_ssize_t>PANEL)
-        copy_panel(of, g, p0, p1, j0 + j, j0 + j + width, 0, work.panel)
-        sums.a = work.x
-        sums.y = work.sums + j
-        if finite:
-            c = 0
-            while c < work.channels:
-                add_products(min(ROWS, work.channels - c), &sums, width)
-                sums.a += ROWS * sums.a_row
-                sums.y += ROWS * sums.y_row
-                c += ROWS
+        piece = &work.piece[work.pieces]
+        piece.p = p
+        piece.index[2] = p % of.size[2]
+        piece.index[1] = p // of.size[2] % of.size[1]
+        piece.index[0] = p // (of.size[2] * of.size[1]) % of.size[0]
+        piece.count = min(p1 - p, of.size[2] - piece.index[2])
+        piece.at = at
+        for t in range(piece.count):
+            work.g_at[p - p0 + t] = at + t * work.pixel_step
+        if work.tap_step == PIXELS:
+            at += piece.count
         else:
-            copy_panel(of, g, p0, p1, j0 + j, j0 + j + width, 1, work.outside)
-            add_one_by_one(work, &sums, p1 - p0, width)
-        j += PANEL
+            at += (piece.count - 1) * work.pixel_step + (part.taps - 1) * work.tap_step + 1
+        p += piece.count
+        work.pieces += 1
 
 
-cdef int task(
-    const Problem* of, const char* x, const char* g, Py_ssize_t p0, Py_ssize_t p1, Py_ssize_t channels,
-    Py_ssize_t j0, Py_ssize_t columns, real* y,
+cdef inline void copy_run(
+    const Problem* of, const char* g, Py_ssize_t first, Py_ssize_t step, Py_ssize_t count, real outside, real* to
 ) noexcept nogil:
-    """Write to y the sums over pixels p0 .. p1 - 1 for some channels and columns; 1 where there is no memory."""
+    """Outputs first, first + step, ... of a row of g, with `outside` for those that lie outside."""
+    cdef Py_ssize_t t0 = 0, t1 = count, t
+    if first < 0:
+        t0 = min(count, (-first - 1) // step + 1)
+    if first + (count - 1) * step >= of.out[2]:
+        t1 = max(t0, (of.out[2] - first - 1) // step + 1 if first < of.out[2] else 0)
+    fill(outside, t0, to)
+    fill(outside, count - t1, to + t1)
+    if t0 < t1:
+        copy(g + (first + t0 * step) * of.gs[4], step * of.gs[4] if t1 - t0 > 1 else 0, t1 - t0, to + t0)
+
+
+cdef Py_ssize_t row_of(const Problem* of, const Piece* piece, Py_ssize_t line) noexcept nogil:
+    """Where the row of g lies that a line of taps meets from a piece of a row of pixels; -1: outside."""
+    cdef Py_ssize_t d = piece.index[0] * of.stride[0] + line // of.kernel[1] * of.dilation[0] - of.padding[0]
+    cdef Py_ssize_t h = piece.index[1] * of.stride[1] + line % of.kernel[1] * of.dilation[1] - of.padding[1]
+    if d < 0 or h < 0 or d >= of.out[0] or h >= of.out[1]:
+        return -1
+    return piece.p // of.pixels * of.gs[0] + d * of.gs[2] + h * of.gs[3]
+
+
+cdef void copy_region(
+    const Problem* of, const Part* part, const Work* work, Py_ssize_t m0, Py_ssize_t rows, Py_ssize_t line,
+    real outside, real* to,
+) noexcept nogil:
+    """Copy what a line of taps meets in some output channels, for all pixels of the block."""
+    cdef Py_ssize_t i, k, m, first, at, step = 1, runs = 1, count
+    cdef bint run_for_each_tap = work.tap_step == PIXELS
+    cdef const Piece* piece
+    cdef const char* row
+    cdef real* start
+    for i in range(work.pieces):
+        piece = &work.piece[i]
+        at = row_of(of, piece, line)
+        first = piece.index[2] * of.stride[2] + part.first_tap * of.dilation[2] - of.padding[2]
+        count = (piece.count - 1) * work.pixel_step + (part.taps - 1) * work.tap_step + 1
+        if run_for_each_tap:
+            step = of.stride[2]
+            runs = part.taps
+            count = piece.count
+        for m in range(m0, m0 + rows):
+            row = part.g + at + m * of.gs[1]
+            start = to + (m - m0) * work.region + piece.at
+            for k in range(runs):
+                if at >= 0:
+                    copy_run(of, row, first + k * of.dilation[2], step, count, outside, start + k * PIXELS)
+                else:
+                    fill(outside, count, start + k * PIXELS)
+
+
+cdef void add_one_by_one(const Sums* sums, Py_ssize_t rows, Py_ssize_t lanes, const real* outside) noexcept nogil:
+    """As add_products, without the products with what lies outside: there `outside` holds another number."""
+    cdef Py_ssize_t m, v, t, at
+    cdef real total
+    for m in range(rows):
+        for v in range(lanes):
+            total = 0
+            for t in range(sums.inner):
+                at = sums.a_at[t] + m * sums.a_row
+                if memcmp(sums.a + at, outside + at, sizeof(real)) == 0:
+                    total = total + sums.a[at] * sums.b[sums.b_at[t] + v]
+            sums.y[m * sums.y_row + v] += total
+
+
+cdef void add_line(
+    const Problem* of, const Part* part, Work* work, Py_ssize_t m, Py_ssize_t line, bint finite
+) noexcept nogil:
+    """Add the products of a block with one line of taps and `rows` output channels."""
+    cdef Sums sums
+    cdef Py_ssize_t c = 0, k, rows, count = min(part.rows, part.outputs - m), taps = part.lines * part.taps
+    cdef real* outside = work.g + part.rows * work.region
+    copy_region(of, part, work, m, count, part.first_line + line, 0, work.g)
+    if not finite:
+        copy_region(of, part, work, m, count, part.first_line + line, 1, outside)
+    sums.outer = 1
+    sums.inner = work.pixels
+    sums.a_step = sums.b_step = 0
+    sums.a_at = work.g_at
+    sums.b_at = work.x_at
+    sums.a_row = work.region if part.rows > 1 else work.tap_step
+    sums.y_row = (taps if part.rows > 1 else 1) * work.width
+    while c < part.channels:
+        sums.b = work.panels + c * PIXELS
+        k = 0
+        while k < part.taps:
+            rows = count if part.rows > 1 else min(ROWS, part.taps - k)
+            sums.a = work.g + k * work.tap_step
+            sums.y = work.sums + (m * taps + line * part.taps + k) * work.width + c
+            if finite:
+                add_products(rows, &sums, min(PANEL, part.channels - c))
+            else:
+                add_one_by_one(&sums, rows, min(PANEL, part.channels - c), outside + k * work.tap_step)
+            k += 1 if part.rows > 1 else ROWS
+        c += PANEL
+
+
+cdef void deliver(const Problem* of, const Part* part, const Work* work) noexcept nogil:
+    """Write the sums of a task to y, channels first."""
+    cdef Py_ssize_t taps = part.lines * part.taps, run, runs, i, j, c, at
+    run = taps if taps < of.taps else taps * part.outputs
+    runs = part.outputs if taps < of.taps else 1
+    at = part.first_line * of.kernel[2] + part.first_tap
+    for i in range(runs):
+        j = 0
+        while j < run:
+            c = 0
+            while c < part.channels:
+                transpose(
+                    work.sums + (i * run + j) * work.width + c, work.width, min(LANES, run - j),
+                    min(LANES, part.channels - c),
+                    part.y + c * of.outputs * of.taps + i * of.taps + at + j, of.outputs * of.taps,
+                )
+                c += LANES
+            j += LANES
+
+
+cdef int do_part(const Problem* of, Part* part) noexcept nogil:
+    """Compute and write the sums of a task; 1 where there is no memory."""
     cdef Work work
-    cdef Py_ssize_t width = (columns + PANEL - 1) // PANEL * PANEL, t, c
-    cdef bint last = of.xs[1] == sizeof(real) and of.xs[2] != sizeof(real)
-    cdef size_t bytes = (channels * (PIXELS + width) + 2 * PIXELS * PANEL) * sizeof(real)
-    work.x = <real*>scratch(bytes)
-    if work.x == NULL:
+    cdef Py_ssize_t channels = (part.channels + PANEL - 1) // PANEL * PANEL, joint, t, m, line, last = part.p1
+    cdef bint finite
+    cdef size_t sizes[3]
+    # Copies of g hold whole runs of a row where that is not much longer than a run for each tap.
+    work.pixel_step = of.stride[2]
+    work.tap_step = of.dilation[2]
+    work.region = part.taps * PIXELS
+    if of.stride[2] <= 2 * part.taps and of.dilation[2] < PIXELS:
+        joint = PIXELS * of.stride[2] + (PIXELS // of.size[2] + 2) * ((part.taps - 1) * of.dilation[2] + 1)
+    else:
+        joint = 2 * work.region + 1
+    if joint <= 2 * work.region:
+        work.region = joint
+    else:
+        work.pixel_step = 1
+        work.tap_step = PIXELS
+    work.width = (part.channels + LANES - 1) // LANES * LANES
+    sizes[0] = channels * PIXELS
+    sizes[1] = part.rows * work.region
+    sizes[2] = part.outputs * part.lines * part.taps * work.width
+    work.rows = <real*>scratch((2 * sizes[0] + 2 * sizes[1] + sizes[2]) * sizeof(real))
+    if work.rows == NULL:
         return 1
-    memset(work.x, 0, bytes)
-    work.panel = work.x + channels * PIXELS
-    work.outside = work.panel + PIXELS * PANEL
-    work.sums = work.outside + PIXELS * PANEL
-    work.channels = channels
-    work.columns = columns
-    work.width = width
-    work.x_row = 1 if last else PIXELS
+    memset(work.rows, 0, (2 * sizes[0] + 2 * sizes[1] + sizes[2]) * sizeof(real))
+    work.panels = work.rows + sizes[0]
+    work.g = work.panels + sizes[0]
+    work.sums = work.g + 2 * sizes[1]
     for t in range(PIXELS):
-        work.x_at[t] = t * channels if last else t
-        work.panel_at[t] = t * PANEL
-    while p0 < p1:
-        add_block(of, x, g, p0, min(p0 + PIXELS, p1), j0, &work)
-        p0 += PIXELS
-    for c in range(channels):
-        memcpy(y + c * of.columns + j0, work.sums + c * width, columns * sizeof(real))
-    free(work.x)
+        work.x_at[t] = t * PANEL
+    while part.p0 < last:
+        part.p1 = min(part.p0 + PIXELS, last)
+        find_pieces(of, part.p0, part.p1, part, &work)
+        copy_pixels(of, part, &work)
+        finite = all_finite(work.panels, channels * PIXELS)
+        m = 0
+        while m < part.outputs:
+            for line in range(part.lines):
+                add_line(of, part, &work, m, line, finite)
+            m += part.rows
+        part.p0 = part.p1
+    deliver(of, part, &work)
+    free(work.rows)
     return 0
 
 
-cdef Py_ssize_t piece(Py_ssize_t size, Py_ssize_t most, Py_ssize_t unit) noexcept nogil:
-    """The size of equal pieces, multiples of `unit`, none larger than `most`."""
+cdef Py_ssize_t piece_of(Py_ssize_t size, Py_ssize_t most, Py_ssize_t unit) noexcept nogil:
+    """The size of equal pieces, multiples of `unit`; none larger than `most` if that is a multiple."""
     cdef Py_ssize_t pieces = (size + most - 1) // most
     return ((size + pieces - 1) // pieces + unit - 1) // unit * unit
 
 
+cdef Py_ssize_t count_of(Py_ssize_t size, Py_ssize_t piece) noexcept nogil:
+    return (size + piece - 1) // piece
+
+
+cdef struct Split:
+    Part step  # how much a task computes
+    Py_ssize_t groups
+    Py_ssize_t channels  # how many pieces of each there are
+    Py_ssize_t outputs
+    Py_ssize_t lines
+    Py_ssize_t taps
+    Py_ssize_t tasks  # of a range
+    Py_ssize_t ranges
+    Py_ssize_t size  # of y
+
+
+cdef void split_up(const Problem* of, Py_ssize_t groups, Split* split) noexcept nogil:
+    """Choose the tasks."""
+    cdef Py_ssize_t lines = of.kernel[0] * of.kernel[1], blocks = count_of(of.all_pixels, PIXELS)
+    cdef bint taps_are_rows = of.outputs < ROWS and of.outputs < of.kernel[2]
+    cdef Part* step = &split.step
+    cdef Py_ssize_t most
+    step.channels = piece_of(of.channels, CHANNELS, LANES)
+    most = max(LINES, SUMS // step.channels)
+    step.rows = 1 if taps_are_rows else piece_of(of.outputs, ROWS, 1)
+    step.outputs = step.rows
+    step.lines = 1
+    step.taps = min(of.kernel[2], piece_of(of.kernel[2], most // step.rows, ROWS if taps_are_rows else 1))
+    if step.taps == of.kernel[2]:
+        step.lines = piece_of(lines, max(1, most // (step.rows * step.taps)), 1)
+        if step.lines == lines:
+            step.outputs = piece_of(of.outputs, max(1, most // (step.rows * of.taps)) * step.rows, step.rows)
+    split.groups = groups
+    split.channels = count_of(of.channels, step.channels)
+    split.outputs = count_of(of.outputs, step.outputs)
+    split.lines = count_of(lines, step.lines)
+    split.taps = count_of(of.kernel[2], step.taps)
+    split.tasks = groups * split.channels * split.outputs * split.lines * split.taps
+    split.size = groups * of.channels * of.outputs * of.taps
+    split.ranges = min(min(blocks, count_of(TASKS, split.tasks)), max(APART // split.size, 1))
+    step.p1 = count_of(blocks, split.ranges) * PIXELS
+    split.ranges = count_of(of.all_pixels, step.p1)
+
+
+cdef int do_task(
+    const Problem* of, const Split* split, const char* x, const char* g, real* y, Py_ssize_t i
+) noexcept nogil:
+    """Task i, into y or into its range's copy of it; 1 where there is no memory."""
+    cdef Part part = split.step
+    cdef Py_ssize_t c, m, group, taps = part.taps
+    part.first_tap = i % split.taps * taps
+    part.taps = min(taps, of.kernel[2] - part.first_tap)
+    i = i // split.taps
+    part.first_line = i % split.lines * part.lines
+    part.lines = min(part.lines, of.kernel[0] * of.kernel[1] - part.first_line)
+    i = i // split.lines
+    m = i % split.outputs * part.outputs
+    part.outputs = min(part.outputs, of.outputs - m)
+    i = i // split.outputs
+    c = i % split.channels * part.channels
+    part.channels = min(part.channels, of.channels - c)
+    i = i // split.channels
+    group = i % split.groups
+    i = i // split.groups
+    part.p0 = i * split.step.p1
+    part.p1 = min(part.p0 + split.step.p1, of.all_pixels)
+    part.x = x + (group * of.channels + c) * of.xs[1]
+    part.g = g + (group * of.outputs + m) * of.gs[1]
+    part.y = y + i * split.size + ((group * of.channels + c) * of.outputs + m) * of.taps
+    return do_part(of, &part)
+
+
 cdef int run(const Problem* of, const char* x, const char* g, real* y, Py_ssize_t groups, int num_threads) noexcept nogil:
     """All tasks, and the sums of the ranges; 1 where there is no memory."""
-    cdef Py_ssize_t C = of.channels, J = of.columns, group_y = C * J, size = groups * group_y
-    cdef Py_ssize_t c_step = piece(C, CHANNELS, ROWS), j_step = piece(J, PANELS * PANEL, PANEL)
-    cdef Py_ssize_t c_tasks = (C + c_step - 1) // c_step, j_tasks = (J + j_step - 1) // j_step
-    cdef Py_ssize_t blocks = (of.all_pixels + PIXELS - 1) // PIXELS, tasks = groups * c_tasks * j_tasks
-    cdef Py_ssize_t ranges = min(min(blocks, (TASKS + tasks - 1) // tasks), max(<Py_ssize_t>APART // size, 1)), per, i, r
-    cdef Py_ssize_t c, j, group
+    cdef Split split
+    cdef Py_ssize_t i, r
     cdef int failed = 0
-    cdef real* parts = y
-    per = (blocks + ranges - 1) // ranges * PIXELS
-    ranges = (of.all_pixels + per - 1) // per
-    if ranges > 1:
-        parts = <real*>scratch(ranges * size * sizeof(real))
-        if parts == NULL:
+    cdef real* sums = y
+    split_up(of, groups, &split)
+    if split.ranges > 1:
+        sums = <real*>scratch(split.ranges * split.size * sizeof(real))
+        if sums == NULL:
             return 1
-    for i in prange(ranges * tasks, num_threads=num_threads, schedule="dynamic"):
-        r = i // tasks
-        group = i % tasks // (c_tasks * j_tasks)
-        c = i // j_tasks % c_tasks * c_step
-        j = i % j_tasks * j_step
-        failed |= task(
-            of, x + (group * C + c) * of.xs[1], g + group * (J // of.all_taps) * of.gs[1],
-            r * per, min((r + 1) * per, of.all_pixels), min(c_step, C - c), j, min(j_step, J - j),
-            parts + r * size + group * group_y + c * J,
-        )
-    if ranges > 1:
-        for i in prange(size, num_threads=num_threads, schedule="static"):
-            y[i] = parts[i]
-            for r in range(1, ranges):
-                y[i] += parts[r * size + i]
-        free(parts)
+    for i in prange(split.ranges * split.tasks, num_threads=num_threads, schedule="dynamic"):
+        failed |= do_task(of, &split, x, g, sums, i)
+    if split.ranges > 1:
+        if failed == 0:
+            for i in prange(split.size, num_threads=num_threads, schedule="static"):
+                y[i] = sums[i]
+                for r in range(1, split.ranges):
+                    y[i] += sums[r * split.size + i]
+        free(sums)
     return failed
 
 
 def weight_gradient(
-    const real[:, :, :] x, const real[:, :, :, :, :] g, real[:, ::1] y, Py_ssize_t groups, const Py_ssize_t[::1] size,
-    const Py_ssize_t[::1] stride, const Py_ssize_t[:, ::1] d, const Py_ssize_t[:, ::1] h, const Py_ssize_t[:, ::1] w,
-    int num_threads,
+    const real[:, :, :] x, const real[:, :, :, :, :] g, real[:, :, ::1] y, Py_ssize_t groups,
+    const Py_ssize_t[::1] size, const Py_ssize_t[::1] kernel, const Py_ssize_t[::1] stride,
+    const Py_ssize_t[::1] padding, const Py_ssize_t[::1] dilation, int num_threads,
 ):
-    """Write y; d, h and w hold a row (begin, end, shift) for each tap of their axis; `size` is D, H, W."""
+    """Write y; the rest are three numbers each, for D, H and W. MemoryError where scratch cannot be had."""
     cdef Problem of
     cdef int i, failed
     of.channels = x.shape[1] // groups
-    of.columns = y.shape[1]
+    of.outputs = y.shape[1]
     of.pixels = x.shape[2]
     of.all_pixels = x.shape[0] * x.shape[2]
-    of.inside[0] = &d[0, 0]
-    of.inside[1] = &h[0, 0]
-    of.inside[2] = &w[0, 0]
-    of.taps[0] = d.shape[0]
-    of.taps[1] = h.shape[0]
-    of.taps[2] = w.shape[0]
-    of.all_taps = d.shape[0] * h.shape[0] * w.shape[0]
+    of.taps = y.shape[2]
+    of.last = x.strides[1] == sizeof(real) and x.strides[2] != sizeof(real)
     for i in range(3):
         of.size[i] = size[i]
+        of.out[i] = g.shape[2 + i]
+        of.kernel[i] = kernel[i]
         of.stride[i] = stride[i]
+        of.padding[i] = padding[i]
+        of.dilation[i] = dilation[i]
         of.xs[i] = x.strides[i]
     for i in range(5):
         of.gs[i] = g.strides[i]
     with nogil:
         failed = run(
-            &of, <const char*>&x[0, 0, 0], <const char*>&g[0, 0, 0, 0, 0], &y[0, 0], groups, num_threads
+            &of, <const char*>&x[0, 0, 0], <const char*>&g[0, 0, 0, 0, 0], &y[0, 0, 0], groups, num_threads
         )
     if failed:
         raise MemoryError("no memory for the sums of the weight's gradient")

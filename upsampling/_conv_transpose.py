@@ -143,11 +143,9 @@ def _real_weight_gradient(spec: _conv_args.Problem, x: np.ndarray, g: np.ndarray
         _kernels.load("outer", _precision(x.dtype)[0]).weight_gradient(
             x.reshape(*x.shape[:2], -1),
             _five(g),
-            result.reshape(result.shape[0], -1),
+            result.reshape(*result.shape[:2], -1),
             spec.groups,
-            np.array([axis[0] for axis in axes], np.intp),
-            np.array([axis[3] for axis in axes], np.intp),
-            *(plan.tap_ranges(*axis) for axis in axes),
+            *(np.array([axis[i] for axis in axes], np.intp) for i in (0, 2, 3, 4, 5)),
             threads_for(result.size * x.size // x.shape[1]),
         )
     return result
