@@ -35,7 +35,9 @@ cdef enum:
     SUMS = 1 << 16  # most sums of a task, where they are more than LINES rows
     LINES = 192
     TASKS = 16  # blocks are cut into ranges until there are so many tasks
+    RANGE = 8  # fewest blocks of a range
     APART = 1 << 20  # most sums of all ranges
+    CHUNK = 1 << 12  # sums of ranges that a thread adds at a time
 
 cdef struct Problem:
     Py_ssize_t channels  # of a group, as are outputs
@@ -85,8 +87,9 @@ cdef struct Work:
     Py_ssize_t pixel_step
     Py_ssize_t region  # numbers in the copies for one output channel
     Py_ssize_t width  # of a row of sums
+    Py_ssize_t pitch  # of a pixel in a panel
     real* rows  # [channel][PIXELS]
-    real* panels  # [panel][pixel][PANEL]
+    real* panels  # [panel][pixel][pitch]
     real* g  # [output channel][region], once with zeros and once with ones for what lies outside
     real* sums  # [output channel][line][tap][width]
 
@@ -119,7 +122,7 @@ cdef void copy_pixels(const Problem* of, const Part* part, Work* work) noexcept 
         to = work.rows + piece.p - part.p0
         if of.last:
             for t in range(piece.count):
-                to = work.panels + (piece.p - part.p0 + t) * PANEL
+                to = work.panels + (piece.p - part.p0 + t) * work.pitch
                 c = 0
                 while c < channels:
                     memcpy(to + c * PIXELS, q + c * sizeof(real), min(channels - c, PANEL) * sizeof(real))
@@ -135,7 +138,7 @@ cdef void copy_pixels(const Problem* of, const Part* part, Work* work) noexcept 
             while t < PIXELS:
                 transpose(
                     work.rows + c * PIXELS + t, PIXELS, LANES, LANES,
-                    work.panels + c // PANEL * PANEL * PIXELS + c % PANEL + t * PANEL, PANEL,
+                    work.panels + c // PANEL * PANEL * PIXELS + c % PANEL + t * work.pitch, work.pitch,
                 )
                 t += LANES
             c += LANES
@@ -285,25 +288,24 @@ cdef void deliver(const Problem* of, const Part* part, const Work* work) noexcep
     runs = part.outputs if taps < of.taps else 1
     at = part.first_line * of.kernel[2] + part.first_tap
     for i in range(runs):
-        j = 0
-        while j < run:
-            c = 0
-            while c < part.channels:
+        c = 0
+        while c < part.channels:
+            j = 0
+            while j < run:
                 transpose(
                     work.sums + (i * run + j) * work.width + c, work.width, min(LANES, run - j),
                     min(LANES, part.channels - c),
                     part.y + c * of.outputs * of.taps + i * of.taps + at + j, of.outputs * of.taps,
                 )
-                c += LANES
-            j += LANES
+                j += LANES
+            c += LANES
 
 
 cdef int do_part(const Problem* of, Part* part) noexcept nogil:
     """Compute and write the sums of a task; 1 where there is no memory."""
     cdef Work work
-    cdef Py_ssize_t channels = (part.channels + PANEL - 1) // PANEL * PANEL, joint, t, m, line, last = part.p1
+    cdef Py_ssize_t panels, joint, t, m, line, last = part.p1
     cdef bint finite
-    cdef size_t sizes[3]
     # Copies of g hold whole runs of a row where that is not much longer than a run for each tap.
     work.pixel_step = of.stride[2]
     work.tap_step = of.dilation[2]
@@ -318,23 +320,24 @@ cdef int do_part(const Problem* of, Part* part) noexcept nogil:
         work.pixel_step = 1
         work.tap_step = PIXELS
     work.width = (part.channels + LANES - 1) // LANES * LANES
-    sizes[0] = channels * PIXELS
-    sizes[1] = part.rows * work.region
-    sizes[2] = part.outputs * part.lines * part.taps * work.width
-    work.rows = <real*>scratch((2 * sizes[0] + 2 * sizes[1] + sizes[2]) * sizeof(real))
+    work.pitch = min(work.width, PANEL)
+    panels = (work.width + work.pitch - 1) // work.pitch * work.pitch * PIXELS
+    work.rows = <real*>scratch(
+        (2 * panels + part.outputs * part.lines * part.taps * work.width + 2 * part.rows * work.region) * sizeof(real)
+    )
     if work.rows == NULL:
         return 1
-    memset(work.rows, 0, (2 * sizes[0] + 2 * sizes[1] + sizes[2]) * sizeof(real))
-    work.panels = work.rows + sizes[0]
-    work.g = work.panels + sizes[0]
-    work.sums = work.g + 2 * sizes[1]
+    work.panels = work.rows + panels
+    work.sums = work.panels + panels
+    work.g = work.sums + part.outputs * part.lines * part.taps * work.width
+    memset(work.rows, 0, (work.g - work.rows) * sizeof(real))
     for t in range(PIXELS):
-        work.x_at[t] = t * PANEL
+        work.x_at[t] = t * work.pitch
     while part.p0 < last:
         part.p1 = min(part.p0 + PIXELS, last)
         find_pieces(of, part.p0, part.p1, part, &work)
         copy_pixels(of, part, &work)
-        finite = all_finite(work.panels, channels * PIXELS)
+        finite = all_finite(work.panels, panels)
         m = 0
         while m < part.outputs:
             for line in range(part.lines):
@@ -391,7 +394,7 @@ cdef void split_up(const Problem* of, Py_ssize_t groups, Split* split) noexcept 
     split.taps = count_of(of.kernel[2], step.taps)
     split.tasks = groups * split.channels * split.outputs * split.lines * split.taps
     split.size = groups * of.channels * of.outputs * of.taps
-    split.ranges = min(min(blocks, count_of(TASKS, split.tasks)), max(APART // split.size, 1))
+    split.ranges = min(min(count_of(blocks, RANGE), count_of(TASKS, split.tasks)), max(APART // split.size, 1))
     step.p1 = count_of(blocks, split.ranges) * PIXELS
     split.ranges = count_of(of.all_pixels, step.p1)
 
@@ -424,10 +427,19 @@ cdef int do_task(
     return do_part(of, &part)
 
 
+cdef void add_ranges(const Split* split, const real* sums, Py_ssize_t first, Py_ssize_t last, real* y) noexcept nogil:
+    """Add the sums of the ranges, in order, from `first` to `last` - 1."""
+    cdef Py_ssize_t r, i
+    memcpy(y + first, sums + first, (last - first) * sizeof(real))
+    for r in range(1, split.ranges):
+        for i in range(first, last):
+            y[i] += sums[r * split.size + i]
+
+
 cdef int run(const Problem* of, const char* x, const char* g, real* y, Py_ssize_t groups, int num_threads) noexcept nogil:
     """All tasks, and the sums of the ranges; 1 where there is no memory."""
     cdef Split split
-    cdef Py_ssize_t i, r
+    cdef Py_ssize_t i
     cdef int failed = 0
     cdef real* sums = y
     split_up(of, groups, &split)
@@ -439,10 +451,8 @@ cdef int run(const Problem* of, const char* x, const char* g, real* y, Py_ssize_
         failed |= do_task(of, &split, x, g, sums, i)
     if split.ranges > 1:
         if failed == 0:
-            for i in prange(split.size, num_threads=num_threads, schedule="static"):
-                y[i] = sums[i]
-                for r in range(1, split.ranges):
-                    y[i] += sums[r * split.size + i]
+            for i in prange(count_of(split.size, CHUNK), num_threads=num_threads, schedule="static"):
+                add_ranges(&split, sums, i * CHUNK, min((i + 1) * CHUNK, split.size), y)
         free(sums)
     return failed
 
