@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,10 @@ def _contestants(row: Row, arrays: dict[str, Any], names: Sequence[str], threads
             continue
         try:
             contestant.enter()
-            value = contestant.to_numpy(contestant.call())
+            start = time.perf_counter()
+            made = contestant.call()
+            contestant.first = time.perf_counter() - start
+            value = contestant.to_numpy(made)
             value = value.copy() if row.given_out else value
         except Exception as error:  # one library's failure must not end the run
             left_out[name] = f"{type(error).__name__}: {error}"

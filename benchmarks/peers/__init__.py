@@ -32,6 +32,7 @@ class Contestant:
     enter: Callable[[], None] = _nothing
     to_numpy: Callable[[Any], Any] = _same
     tolerance: float | None = None  # in place of the row's, where the filter is another but the work is the same
+    first: float = 0.0  # seconds of the call whose result was checked
     work: float = 0.0  # of a yardstick: what one call moves or computes
 
 
