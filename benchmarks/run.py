@@ -36,6 +36,8 @@ def _contestants(row: Row, arrays: dict[str, Any], names: Sequence[str], threads
     results: dict[str, Any] = {}
     left_out: dict[str, str] = {}
     for name in ("ours", *names):
+        if name != "ours" and "ours" not in results:
+            break  # there is nothing to compare with
         contestant, reason = peers.build(name, row, arrays, threads)
         if contestant is None:
             left_out[name] = reason

@@ -143,9 +143,11 @@ def test_a_failing_row_does_not_end_the_run(tmp_path: Path, monkeypatch: pytest.
     bad = Row("bad", "t", "interpolate", (1, 1, 2, 2), PICTURE, dtype="bfloat16")
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
     plan = run.Plan(peers=(), rounds=1, processes=1, batch=1e-6)
-    run.work([bad, SMALL["given"]], plan, 1, tmp_path / "part", exact=True)
-    first, second = (json.loads(line) for line in (tmp_path / "part").read_text().splitlines())
+    worse = Row("worse", "t", "interpolate", (1, 1, 2, 2), {"mode": "unknown", "size": (3, 3)})
+    run.work([bad, worse, SMALL["given"]], plan, 1, tmp_path / "part", exact=True)
+    first, other, second = (json.loads(line) for line in (tmp_path / "part").read_text().splitlines())
     assert "ml_dtypes" in first["error"]
+    assert other["error"].startswith("ValueError: mode must be")
     assert {"ours", "base", "copy", "fill", "fresh"} == second["rounds"].keys()
     assert report.failures([first, second]) == [f"bad 1t: {first['error']}"]
 
