@@ -11,6 +11,7 @@ import pytest
 from layouts import LAYOUTS, plain
 
 import upsampling as up
+from upsampling import reference
 
 TAKES_OUT = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "max_unpool1d", "max_unpool2d", "max_unpool3d")
 TAKES_OUT = (*TAKES_OUT, "interpolate", "resize")
@@ -155,3 +156,56 @@ def test_resampling_in_place_at_the_same_size():
     with contextlib.suppress(ValueError):
         up.resize(image, size=(8, 9), out=image)
     bounds.same_bits(image, wanted)
+
+
+def test_elements_between_each_other_are_no_overlap():
+    """Rows of three that begin 3 apart, of elements 2 apart: addresses 0 2 4, 3 5 7."""
+    wanted = up.resize(np.eye(4), (2, 3))
+    memory = np.zeros(8)
+    out = np.lib.stride_tricks.as_strided(memory, (2, 3), (24, 16))
+    assert up.resize(np.eye(4), (2, 3), out=out) is out
+    np.testing.assert_array_equal(memory[[0, 2, 4, 3, 5, 7]], wanted.ravel())
+    for strides in ((8, 8), (0, 8), (24, 12)):
+        out = np.lib.stride_tricks.as_strided(memory, (2, 3), strides)
+        with pytest.raises(ValueError, match="overlap itself"):
+            up.resize(np.eye(4), (2, 3), out=out)
+
+
+@pytest.mark.parametrize("layer", [up, reference], ids=["fast", "reference"])
+def test_subclasses_are_written_to(layer):
+    x, indices = np.arange(6.0).reshape(2, 3), np.array([[0, 2, 4], [1, 3, 5]])
+    calls = [
+        lambda **given: layer.max_unpool1d(x, indices, 2, **given),
+        lambda **given: layer.conv_transpose1d(x, np.ones((2, 2, 2)), **given),
+        lambda **given: layer.resize(x, (4, 3), **given),
+    ]
+    for call in calls:
+        wanted = call()
+        for out in (np.zeros(wanted.shape).view(np.matrix), np.ma.masked_array(np.zeros(wanted.shape), wanted > 1)):
+            assert call(out=out) is out
+            np.testing.assert_array_equal(out.view(np.ndarray), wanted)
+
+
+@pytest.mark.parametrize("layer", [up, reference], ids=["fast", "reference"])
+@pytest.mark.parametrize("function", ["max_unpool2d", "interpolate", "resize", "conv_transpose2d"])
+def test_both_layers_check_out(layer, function):
+    given = cases.arguments(first_case(function))
+    call = getattr(layer, function)
+    wanted = call(**given)
+    out = np.full_like(wanted, 7)
+    assert call(**given, out=out) is out
+    bounds.same_bits(out, wanted)
+    flat = np.zeros((1, *wanted.shape), wanted.dtype)
+    overlapping = np.broadcast_to(wanted[..., :1], wanted.shape).copy()
+    overlapping = np.lib.stride_tricks.as_strided(overlapping, wanted.shape, (0,) * wanted.ndim)
+    for wrong, error in (([1.0], TypeError), (out.astype(np.int32), TypeError), (flat, ValueError),
+                         (overlapping, ValueError)):  # fmt: skip
+        with pytest.raises(error, match="out must"):
+            call(**given, out=wrong)
+
+
+def test_unbatched_out_has_no_batch_axis():
+    x, indices = np.ones((2, 2, 2)), np.arange(4).reshape(1, 2, 2) + np.zeros((2, 1, 1), int)
+    for out in (np.zeros((1, 2, 4, 4)), np.zeros((4, 4)), np.zeros((2, 4, 5))):
+        with pytest.raises(ValueError, match=r"out must have shape \(2, 4, 4\), got"):
+            up.max_unpool2d(x, indices, 2, out=out)

@@ -38,56 +38,89 @@ def allocate(shape: Sequence[int], dtype: Any, channels_last: bool = False) -> n
     """An uninitialised array of `shape`, in C order or in channels-last order; MemoryError where it cannot be had."""
     dtype = np.dtype(dtype)
     shape = tuple(shape)
-    if math.prod(extent for extent in shape if extent) * dtype.itemsize > LARGEST:
+    if math.prod(extent for extent in shape if extent) * max(dtype.itemsize, 1) > LARGEST:
         raise MemoryError(f"a result of shape {shown(shape)} and dtype {dtype} does not fit in memory")
     if channels_last:
         return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
     return np.empty(shape, dtype)
 
 
+def check_out(out: Any, shape: Sequence[int], dtype: Any) -> None:
+    """Refuse an `out` that a result of `shape` and `dtype` cannot be written to."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be an ndarray, got {shown(out)} of type {type(out).__name__}")
+    if out.dtype.newbyteorder("=") != dtype.newbyteorder("="):
+        raise TypeError(f"out must have dtype {dtype}, got {out.dtype}")
+    if out.shape != tuple(shape):
+        raise ValueError(f"out must have shape {tuple(shape)}, got {out.shape}")
+    if not out.flags.writeable:
+        raise ValueError("out must be writeable, got a read-only array")
+    if _overlaps_itself(out):
+        raise ValueError("out must not overlap itself, got an array in which elements share memory")
+
+
 def target(
-    out: np.ndarray | None, shape: Sequence[int], dtype: Any, channels_last: bool, inputs: Sequence[np.ndarray] = ()
+    out: np.ndarray | None,
+    shape: Sequence[int],
+    dtype: Any,
+    channels_last: bool,
+    inputs: Sequence[np.ndarray] = (),
+    batched: bool = True,
 ) -> np.ndarray:
     """Where a kernel writes: `out` itself if it is in the wanted order and shares no memory with `inputs`, else new.
 
-    `out` is checked first, so that a call that raises has written nothing.
+    `out` is checked first, so that a call that raises has written nothing. Unless `batched`, it lacks the first axis
+    of `shape`.
     """
     shape = tuple(shape)
     dtype = np.dtype(dtype)
     if out is None:
         return allocate(shape, dtype, channels_last)
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be an ndarray, got {shown(out)} of type {type(out).__name__}")
-    if out.dtype.newbyteorder("=") != dtype.newbyteorder("="):
-        raise TypeError(f"out must have dtype {dtype}, got {out.dtype}")
-    if out.shape != shape:
-        raise ValueError(f"out must have shape {shape}, got {out.shape}")
-    if not out.flags.writeable:
-        raise ValueError("out must be writeable, got a read-only array")
-    ordered = is_channels_last(out) if channels_last else out.flags.c_contiguous
+    check_out(out, shape if batched else shape[1:], dtype)
+    plain = out.view(np.ndarray)  # a matrix, for one, does not index and reshape as kernels need it
+    plain = plain if batched else plain[None]
+    ordered = is_channels_last(plain) if channels_last else plain.flags.c_contiguous
     if ordered and out.dtype.isnative and out.flags.aligned and not any(np.may_share_memory(out, x) for x in inputs):
-        return out
-    if out.size > 1 and _overlaps_itself(out):
-        raise ValueError("out must not overlap itself, got an array in which elements share memory")
+        return plain
     return allocate(shape, dtype, channels_last)
 
 
 def _overlaps_itself(array: np.ndarray) -> bool:
-    """Whether two elements of an array may share memory, judged by its strides."""
+    """Whether two elements of an array share memory."""
+    if array.size < 2:
+        return False
+    axes = sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1)
     reach = array.itemsize
-    for stride, extent in sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1):
+    for stride, extent in axes:
         if stride < reach:
-            return True
+            break
         reach += stride * (extent - 1)
-    return False
+    else:
+        return False  # each axis steps over all that the axes of smaller strides cover
+    if axes[0][0] == 0:
+        return True
+    # Elements may lie between each other and yet apart: look at all their addresses.
+    addresses = np.zeros((), np.int64)
+    for stride, extent in axes:
+        addresses = (addresses[..., None] + stride * np.arange(extent)).ravel()
+    addresses.sort()
+    return bool((np.diff(addresses) < array.itemsize).any())
 
 
 def deliver(result: np.ndarray, out: np.ndarray | None) -> np.ndarray:
-    """Copy `result` into `out` where it was computed elsewhere; return what the caller gets."""
-    if out is None or result is out:
+    """Copy `result` into a checked `out` where it was computed elsewhere; return what the caller gets."""
+    if out is None:
         return result
-    out[...] = result
+    if not np.may_share_memory(result, out):
+        out.view(np.ndarray)[...] = result if result.ndim == out.ndim else result[0]
     return out
+
+
+def checked_delivery(result: np.ndarray, out: Any) -> np.ndarray:
+    """Copy a new `result` into an `out` that was not checked before; return what the caller gets."""
+    if out is not None:
+        check_out(out, result.shape, result.dtype)
+    return deliver(result, out)
 
 
 def batched(array: np.ndarray, rank: int) -> np.ndarray:

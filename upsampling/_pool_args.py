@@ -39,11 +39,12 @@ def taps_in_reach(spec: Windows, space: Sequence[int]) -> Windows:
     return spec._replace(kernel_size=kernel, dilation=dilation)
 
 
-def image(name: str, value: Any, rank: int) -> np.ndarray:
-    """Check an array (C, *space) or (N, C, *space), of which only the batch may be empty."""
+def image(name: str, value: Any, rank: int, first_may_be_empty: bool = False) -> np.ndarray:
+    """Check an array (C, *space) or (N, C, *space), of which only the batch may be empty, or any first axis."""
     array = _args.array(name, value, (rank + 1, rank + 2))
-    if 0 in array.shape[array.ndim - rank - 1 :]:
-        raise ValueError(f"{name} must have no empty axis but the batch, got shape {array.shape}")
+    if 0 in array.shape[1 if first_may_be_empty else array.ndim - rank - 1 :]:
+        which = "first" if first_may_be_empty else "batch"
+        raise ValueError(f"{name} must have no empty axis but the {which}, got shape {array.shape}")
     return array
 
 

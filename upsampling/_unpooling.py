@@ -29,14 +29,14 @@ def _max_unpool(
     rank: int, input: Any, indices: Any, kernel_size: Any, stride: Any, padding: Any, output_size: Any, out: Any
 ) -> np.ndarray:
     spec = _pool_args.windows(rank, kernel_size, stride, padding)
-    array = _pool_args.image("input", input, rank)
+    array = _pool_args.image("input", input, rank, first_may_be_empty=True)
     shape = _pool_args.unpooled_shape(array, rank, spec, output_size)
     plane = int(np.prod(shape[-rank:], dtype=object))
     at = _pool_args.positions("indices", indices, "input", array, rank, plane)
     x, at = _arrays.readable(_arrays.batched(array, rank)), _arrays.readable(_arrays.batched(at, rank))
     last = _arrays.is_channels_last(x)
-    target = None if out is None else _arrays.batched(out, rank) if isinstance(out, np.ndarray) and out.ndim else out
-    result = _arrays.target(target, shape if len(shape) == rank + 2 else (1, *shape), x.dtype, last, (x, at))
+    batched = array.ndim == rank + 2
+    result = _arrays.target(out, shape if batched else (1, *shape), x.dtype, last, (x, at), batched)
     if result.size:
         _kernels.load("move", "bytes").put(
             _bytes(_arrays.flat_planes(x)),
@@ -44,15 +44,15 @@ def _max_unpool(
             _bytes(_arrays.flat_planes(result)),
             threads_for(result.size),
         )
-    _arrays.deliver(result, target)
     if out is not None:
-        return out
-    return result[0] if array.ndim == rank + 1 else result
+        return _arrays.deliver(result, out)
+    return result if batched else result[0]
 
 
 def _max_unpool_backward(rank: int, grad_output: Any, indices: Any) -> np.ndarray:
     grad = _args.array("grad_output", grad_output, (rank + 1, rank + 2))
-    shape = np.shape(indices)
+    indices = _args.array("indices", indices)
+    shape = indices.shape
     if len(shape) != grad.ndim or shape[:-rank] != grad.shape[:-rank]:
         raise ValueError(f"indices must have a shape that begins with {grad.shape[:-rank]}, got {shape}")
     like = np.broadcast_to(np.zeros((), grad.dtype), shape)

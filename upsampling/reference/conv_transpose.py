@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _args, _conv_args
+from .. import _args, _arrays, _conv_args
 
 __all__ = [
     "conv_matrix",
@@ -40,14 +40,23 @@ def conv_matrix(
     -------
     ndarray, shape (C_out * outputs, C_in * inputs)
 
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong argument, or an input that is smaller than the kernel.
+
     Examples
     --------
     >>> import numpy as np
     >>> conv_matrix(np.ones((1, 1, 3, 3)), (4, 4)).shape
     (4, 16)
     """
-    w = _args.array("weight", weight)
+    w = _args.array("weight", weight, (3, 4, 5))
+    _args.dtype_among("weight", w, (*_conv_args.FLOATS, *_conv_args.COMPLEX, *_conv_args.INTEGERS))
     rank = w.ndim - 2
+    groups = _args.integer("groups", groups, minimum=1)
+    if w.shape[0] % groups:
+        raise ValueError(f"groups must divide the {w.shape[0]} output channels, got {groups}")
     sizes = _args.integers("input_size", input_size, rank, minimum=1)
     s = _args.integers("stride", stride, rank, minimum=1)
     p = _args.integers("padding", padding, rank)
@@ -55,6 +64,8 @@ def conv_matrix(
     out = tuple(
         (n + 2 * pp - dd * (k - 1) - 1) // ss + 1 for n, k, ss, pp, dd in zip(sizes, w.shape[2:], s, p, d, strict=True)
     )
+    if min(out) < 1:
+        raise ValueError(f"input_size must have room for the dilated kernel, got {sizes}, which gives {out} outputs")
     per = w.shape[0] // groups
     matrix = np.zeros((w.shape[0], *out, w.shape[1] * groups, *sizes), w.dtype)
     for m, c, *k in np.ndindex(*w.shape):
@@ -96,23 +107,23 @@ def _groups(spec: _conv_args.Problem) -> list[tuple[slice, slice]]:
     return [(slice(g * c, g * c + c), slice(g * m, g * m + m)) for g in range(spec.groups)]
 
 
-def _forward(spec: _conv_args.Problem, bias: Any, dtype: Any) -> np.ndarray:
-    """out[m, i * stride + k * dilation - padding] += input[c, i] * weight[c, m, k]."""
+def _forward(spec: _conv_args.Problem, bias: Any, out: np.ndarray | None, dtype: Any) -> np.ndarray:
+    """sums[m, i * stride + k * dilation - padding] += input[c, i] * weight[c, m, k]."""
     wide = _wide(spec, dtype)
     x, w = spec.input.astype(wide), spec.weight.astype(wide)
     checked = _conv_args.bias_of(bias, spec)
-    out = np.zeros(spec.output_shape, wide)
+    sums = np.zeros(spec.output_shape, wide)
     for tap in np.ndindex(*w.shape[2:]):
         slices = _slices(spec, tap)
         if slices is None:
             continue
         for c, m in _groups(spec):
             here = (c, slice(None), *tap)
-            out[:, m][slices[1]] += np.einsum("nc...,cm->nm...", x[:, c][slices[0]], w[here])
+            sums[:, m][slices[1]] += np.einsum("nc...,cm->nm...", x[:, c][slices[0]], w[here])
     if checked is not None:
-        out += checked.astype(wide).reshape(-1, *(1,) * len(spec.stride))
-    out = out.astype(spec.input.dtype.newbyteorder("=") if dtype is None else dtype)
-    return out if spec.batched else out[0]
+        sums += checked.astype(wide).reshape(-1, *(1,) * len(spec.stride))
+    result = sums.astype(spec.input.dtype.newbyteorder("=") if dtype is None else dtype)
+    return _arrays.checked_delivery(result if spec.batched else result[0], out)
 
 
 def _backward(spec: _conv_args.Problem, grad_output: Any, output_mask: Any, dtype: Any) -> tuple[Any, Any, Any]:
@@ -151,11 +162,12 @@ def conv_transpose1d(
     dilation: Any = 1,
     *,
     output_size: Any = None,
+    out: np.ndarray | None = None,
     dtype: Any = None,
 ) -> np.ndarray:
     """out[m, o] = bias[m] + sum of input[c, i] * weight[c, m, k] over i * stride + k * dilation - padding = o."""
     spec = _conv_args.problem(1, input, weight, stride, padding, output_padding, groups, dilation, output_size)
-    return _forward(spec, bias, dtype)
+    return _forward(spec, bias, out, dtype)
 
 
 def conv_transpose1d_backward(
@@ -187,11 +199,12 @@ def conv_transpose2d(
     dilation: Any = 1,
     *,
     output_size: Any = None,
+    out: np.ndarray | None = None,
     dtype: Any = None,
 ) -> np.ndarray:
     """out[m, o] = bias[m] + sum of input[c, i] * weight[c, m, k] over i * stride + k * dilation - padding = o."""
     spec = _conv_args.problem(2, input, weight, stride, padding, output_padding, groups, dilation, output_size)
-    return _forward(spec, bias, dtype)
+    return _forward(spec, bias, out, dtype)
 
 
 def conv_transpose2d_backward(
@@ -223,11 +236,12 @@ def conv_transpose3d(
     dilation: Any = 1,
     *,
     output_size: Any = None,
+    out: np.ndarray | None = None,
     dtype: Any = None,
 ) -> np.ndarray:
     """out[m, o] = bias[m] + sum of input[c, i] * weight[c, m, k] over i * stride + k * dilation - padding = o."""
     spec = _conv_args.problem(3, input, weight, stride, padding, output_padding, groups, dilation, output_size)
-    return _forward(spec, bias, dtype)
+    return _forward(spec, bias, out, dtype)
 
 
 def conv_transpose3d_backward(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _args, _interpolate_args
+from .. import _args, _arrays, _interpolate_args
 from .._interpolate_args import Request
 
 __all__ = ["interpolate", "interpolate_backward"]
@@ -230,8 +230,6 @@ def interpolate(
         input.shape, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
     )
     _interpolate_args.check_dtype("input", input, asked)
-    if out is not None and (out.shape != (*input.shape[:2], *asked.out_space)):
-        raise ValueError(f"out must have shape {(*input.shape[:2], *asked.out_space)}, got {out.shape}")
     result = input if asked.is_nearest else input.astype(np.float64)
     fixed = dtype is None and _interpolate_args.in_fixed_point(input.dtype, asked)
     axes = _axes(asked, input.dtype, dtype)
@@ -256,10 +254,7 @@ def interpolate(
         result = result.astype(input.dtype.newbyteorder("=") if dtype is None else dtype)
     else:
         result = _rounded(result, input.dtype.newbyteorder("="), dtype)
-    if out is None:
-        return np.ascontiguousarray(result)
-    out[...] = result
-    return out
+    return _arrays.checked_delivery(np.ascontiguousarray(result), out)
 
 
 def interpolate_backward(

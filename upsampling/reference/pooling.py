@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _args, _pool_args
+from .. import _args, _arrays, _pool_args
 
 __all__ = [
     "max_pool1d",
@@ -83,14 +83,16 @@ def _max_pool_backward(rank: int, grad_output: Any, indices: Any, input_size: An
     return sums.reshape(shape).astype(grad.dtype.newbyteorder("=") if dtype is None else dtype)
 
 
-def _max_unpool(rank: int, input: Any, indices: Any, windows: tuple, output_size: Any, dtype: Any) -> np.ndarray:
+def _max_unpool(
+    rank: int, input: Any, indices: Any, windows: tuple, output_size: Any, out: np.ndarray | None, dtype: Any
+) -> np.ndarray:
     spec = _pool_args.windows(rank, *windows)
-    x = _pool_args.image("input", input, rank)
+    x = _pool_args.image("input", input, rank, first_may_be_empty=True)
     shape = _pool_args.unpooled_shape(x, rank, spec, output_size)
     plane = int(np.prod(shape[-rank:]))
     at = _pool_args.positions("indices", indices, "input", x, rank, plane)
     count = int(np.prod(shape[:-rank]))
-    out = np.zeros((count, plane), x.dtype.newbyteorder("=") if dtype is None else dtype)
+    result = np.zeros((count, plane), x.dtype.newbyteorder("=") if dtype is None else dtype)
     for p, values, where in zip(
         range(count),
         x.reshape(count, math.prod(x.shape[-rank:])),
@@ -98,8 +100,8 @@ def _max_unpool(rank: int, input: Any, indices: Any, windows: tuple, output_size
         strict=True,
     ):
         for value, i in zip(values, where, strict=True):
-            out[p, i] = value
-    return out.reshape(shape)
+            result[p, i] = value
+    return _arrays.checked_delivery(result.reshape(shape), out)
 
 
 def _max_unpool_backward(rank: int, grad_output: Any, indices: Any, dtype: Any) -> np.ndarray:
@@ -149,10 +151,11 @@ def max_unpool1d(
     padding: Any = 0,
     output_size: Any = None,
     *,
+    out: np.ndarray | None = None,
     dtype: Any = None,
 ) -> np.ndarray:
     """Clear out; then out[indices[i]] = input[i] for i in row-major order."""
-    return _max_unpool(1, input, indices, (kernel_size, stride, padding), output_size, dtype)
+    return _max_unpool(1, input, indices, (kernel_size, stride, padding), output_size, out, dtype)
 
 
 def max_unpool1d_backward(grad_output: Any, indices: Any, *, dtype: Any = None) -> np.ndarray:
@@ -188,10 +191,11 @@ def max_unpool2d(
     padding: Any = 0,
     output_size: Any = None,
     *,
+    out: np.ndarray | None = None,
     dtype: Any = None,
 ) -> np.ndarray:
     """Clear out; then out[indices[i]] = input[i] for i in row-major order."""
-    return _max_unpool(2, input, indices, (kernel_size, stride, padding), output_size, dtype)
+    return _max_unpool(2, input, indices, (kernel_size, stride, padding), output_size, out, dtype)
 
 
 def max_unpool2d_backward(grad_output: Any, indices: Any, *, dtype: Any = None) -> np.ndarray:
@@ -227,10 +231,11 @@ def max_unpool3d(
     padding: Any = 0,
     output_size: Any = None,
     *,
+    out: np.ndarray | None = None,
     dtype: Any = None,
 ) -> np.ndarray:
     """Clear out; then out[indices[i]] = input[i] for i in row-major order."""
-    return _max_unpool(3, input, indices, (kernel_size, stride, padding), output_size, dtype)
+    return _max_unpool(3, input, indices, (kernel_size, stride, padding), output_size, out, dtype)
 
 
 def max_unpool3d_backward(grad_output: Any, indices: Any, *, dtype: Any = None) -> np.ndarray:
