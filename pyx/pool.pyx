@@ -6,6 +6,7 @@ read in row-major order: the first of equal maxima wins, and a NaN wins over all
 """
 
 from cython.parallel cimport prange
+from plane cimport inside
 
 cdef extern from * nogil:
     """
@@ -174,13 +175,17 @@ def pool(
 
 
 cdef void add_plane(
-    const char* g, Py_ssize_t gs, const char* at, Py_ssize_t ats, Py_ssize_t count, char* y, Py_ssize_t ys
+    const char* g, Py_ssize_t gs, const char* at, Py_ssize_t ats, Py_ssize_t count,
+    char* y, Py_ssize_t ys, Py_ssize_t plane,
 ) noexcept nogil:
     cdef Py_ssize_t i
+    cdef position where
     cdef item* p
     for i in range(count):
-        p = <item*>(y + (<const position*>(at + i * ats))[0] * ys)
-        p[0] = p[0] + (<const item*>(g + i * gs))[0]
+        where = (<const position*>(at + i * ats))[0]
+        if inside(where, plane):
+            p = <item*>(y + where * ys)
+            p[0] = p[0] + (<const item*>(g + i * gs))[0]
 
 
 def add(const item[:, :, :] g, const position[:, :, :] at, item[:, :, :] y, int num_threads):
@@ -190,5 +195,5 @@ def add(const item[:, :, :] g, const position[:, :, :] at, item[:, :, :] y, int 
         add_plane(
             <const char*>&g[task // C, task % C, 0], g.strides[2],
             <const char*>&at[task // C, task % C, 0], at.strides[2],
-            g.shape[2], <char*>&y[task // C, task % C, 0], y.strides[2],
+            g.shape[2], <char*>&y[task // C, task % C, 0], y.strides[2], y.shape[2],
         )

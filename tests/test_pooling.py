@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import upsampling as up
-from upsampling import reference
+from upsampling import _kernels, reference
 
 LAYERS = pytest.mark.parametrize("layer", [up, reference], ids=["fast", "reference"])
 INF, NAN = np.inf, np.nan
@@ -156,3 +156,27 @@ def test_threads_and_order_change_nothing(threads_forced, dtype, planes):
             for order in (x, np.ascontiguousarray(x)):
                 assert up.max_unpool1d(order, at, 2).tobytes() == wanted.tobytes()
             assert up.max_unpool1d_backward(wanted, at).tobytes() == back.tobytes()
+
+
+@LAYERS
+def test_unpooling_of_no_channels(layer):
+    """Without a batch axis, PyTorch lets the channels be none; with one, it does not."""
+    nothing = np.zeros((0, 2, 3))
+    assert layer.max_unpool2d(nothing, nothing.astype(int), 2).shape == (0, 4, 6)
+    with pytest.raises(ValueError, match="input must have no empty axis"):
+        layer.max_unpool2d(nothing[None], nothing[None].astype(int), 2)
+
+
+@pytest.mark.parametrize("wrong", [4, -1, 2**40, -(2**63)])
+def test_kernels_pass_over_an_index_that_changed_after_it_was_checked(wrong):
+    """Another thread may write to the indices while they are used."""
+    at = np.array([[[1, wrong, 2]]])
+    x, plane = np.array([[[5.0, 6.0, 7.0]]]), np.full((1, 1, 4), 9.0)
+    items, planes = x[..., None].view(np.uint8), plane[..., None].view(np.uint8)
+    _kernels.load("move", "bytes").put(items, at, planes, 1)
+    np.testing.assert_array_equal(plane, [[[0, 5, 7, 0]]])
+    _kernels.load("move", "bytes").fetch(planes, at, items, 1)
+    np.testing.assert_array_equal(x, [[[5, 0, 7]]])
+    sums = np.zeros((1, 1, 4))
+    _kernels.load("pool", "f64").add(np.array([[[5.0, 6.0, 7.0]]]), at, sums, 1)
+    np.testing.assert_array_equal(sums, [[[0, 5, 7, 0]]])
