@@ -60,3 +60,21 @@ def test_wrong_shapes(layer):
     for call in (layer.pixel_shuffle, layer.pixel_unshuffle):
         with pytest.raises(ValueError, match="input"):
             call(np.zeros((4, 4)), 2)
+
+
+def test_unbatched_channels_last_and_byte_order():
+    x = np.moveaxis(np.arange(3.0 * 5 * 8).reshape(3, 5, 8), -1, 0)
+    there = up.pixel_shuffle(x, 2)
+    assert np.moveaxis(there, 0, -1).flags.c_contiguous
+    assert there.tobytes() == reference.pixel_shuffle(x, 2).tobytes()
+    swapped = up.pixel_shuffle(x.astype(x.dtype.newbyteorder()), 2)
+    assert swapped.dtype.isnative
+    assert swapped.tobytes() == there.tobytes()
+
+
+def test_empty_arrays_and_huge_factors():
+    assert up.pixel_shuffle(np.zeros((1, 0, 2, 3)), 2**20).shape == (1, 0, 2**21, 3 * 2**20)
+    assert up.pixel_unshuffle(np.zeros((0, 3, 4, 4)), 2).shape == (0, 12, 2, 2)
+    for call, shape in ((up.pixel_shuffle, (1, 0, 2, 2)), (up.pixel_unshuffle, (1, 3, 0, 0))):
+        with pytest.raises(MemoryError, match="does not fit"):
+            call(np.zeros(shape), 2**62)

@@ -10,12 +10,18 @@ from ._types import Input, Int
 __all__ = ["pixel_shuffle", "pixel_unshuffle"]
 
 
-def _filled(view: np.ndarray, shape: tuple[int, ...], channels_last: bool) -> np.ndarray:
-    """Copy `view`, whose elements in row-major order are those of a result of `shape`."""
-    if not channels_last:
-        return np.array(view.reshape(shape), order="C", copy=True)
-    result = _arrays.allocate(shape, view.dtype, True)
-    result[...] = view.reshape(shape)
+def _moved(array: np.ndarray, parts: tuple[int, ...], order: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Split the last three axes of `array` into `parts`, reorder these, and return them as a new array of `shape`."""
+    native = array.dtype.newbyteorder("=")
+    lead = array.ndim - 3
+    image = array if lead else array[None]
+    last = image.ndim == 4 and _arrays.is_channels_last(image)
+    result = _arrays.allocate(shape if lead else (1, *shape), native, last)
+    result = result if lead else result[0]
+    if result.size:
+        # Axes are split without a copy, whatever their strides.
+        source = array.reshape(*shape[:lead], *parts).transpose(*range(lead), *(lead + axis for axis in order))
+        result.reshape(source.shape)[...] = source
     return result
 
 
@@ -35,8 +41,8 @@ def pixel_shuffle(input: Input, upscale_factor: Int) -> np.ndarray:
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument.
+    TypeError, ValueError, MemoryError
+        For a wrong argument, or a result that does not fit.
 
     Examples
     --------
@@ -48,11 +54,8 @@ def pixel_shuffle(input: Input, upscale_factor: Int) -> np.ndarray:
     array = _args.image("input", input)
     shape = sizes.pixel_shuffle_output_size(array.shape, upscale_factor)
     r = int(upscale_factor)
-    *lead, channels, height, width = shape
-    view = array.reshape(*lead, channels, r, r, height // r, width // r)
-    n = len(lead)
-    view = view.transpose(*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    return _filled(view, shape, _arrays.is_channels_last(array) and array.ndim == 4)
+    channels, height, width = shape[-3:]
+    return _moved(array, (channels, r, r, height // r, width // r), (0, 3, 1, 4, 2), shape)
 
 
 def pixel_unshuffle(input: Input, downscale_factor: Int) -> np.ndarray:
@@ -71,8 +74,12 @@ def pixel_unshuffle(input: Input, downscale_factor: Int) -> np.ndarray:
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument.
+    TypeError, ValueError, MemoryError
+        For a wrong argument, or a result that does not fit.
+
+    Notes
+    -----
+    An input without elements gives a result of the shape above too; PyTorch 2.13 leaves it as it is.
 
     Examples
     --------
@@ -83,8 +90,5 @@ def pixel_unshuffle(input: Input, downscale_factor: Int) -> np.ndarray:
     array = _args.image("input", input)
     shape = sizes.pixel_unshuffle_output_size(array.shape, downscale_factor)
     r = int(downscale_factor)
-    *lead, channels, height, width = array.shape
-    view = array.reshape(*lead, channels, height // r, r, width // r, r)
-    n = len(lead)
-    view = view.transpose(*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    return _filled(view, shape, _arrays.is_channels_last(array) and array.ndim == 4)
+    channels, height, width = array.shape[-3:]
+    return _moved(array, (channels, height // r, r, width // r, r), (0, 2, 4, 1, 3), shape)
