@@ -105,7 +105,7 @@ def test_huge_padding_crops_huge_dilation():
 
 def test_sizes_beyond_what_can_be_had():
     x, weight = np.ones((1, 1, 4)), np.ones((1, 1, 3))
-    with pytest.raises(ValueError, match="size on axis 0"):
+    with pytest.raises(ValueError, match=r"stride.* on axis 0"):
         up.conv_transpose1d(x, weight, stride=2**62)
     with pytest.raises(MemoryError):
         up.conv_transpose1d(x, weight, stride=2**60)

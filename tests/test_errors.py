@@ -8,13 +8,21 @@ import numpy as np
 import pytest
 
 import upsampling as up
-from upsampling import reference
+from upsampling import reference, sizes
 
 X1, X2, X3 = (np.ones((2, 4, *(6,) * rank), np.float32) for rank in (1, 2, 3))
 W2 = np.ones((4, 3, 3, 3), np.float32)
 I2 = np.arange(36).reshape(1, 1, 6, 6) + np.zeros((2, 4, 1, 1), np.int64)
 G2 = np.ones((2, 3, 8, 8), np.float32)
 OBJECTS = np.array([None, 1], object)
+
+
+class Unreadable:
+    """What cannot become an array, for a reason of its own."""
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        raise RuntimeError("gone")
+
 
 CONV, POOL, UNPOOL = "conv_transpose2d", "max_pool2d", "max_unpool2d"
 WRONG: list[tuple[str, dict[str, Any], type, str]] = [
@@ -32,7 +40,11 @@ WRONG: list[tuple[str, dict[str, Any], type, str]] = [
     (CONV, {"input": X2, "weight": W2, "stride": True}, TypeError, "stride"),
     (CONV, {"input": X2, "weight": W2, "padding": -1}, ValueError, "padding"),
     (CONV, {"input": X2, "weight": W2, "padding": "same"}, TypeError, "padding"),
-    (CONV, {"input": X2, "weight": W2, "padding": 9}, ValueError, "padding|output|size"),
+    (CONV, {"input": X2, "weight": W2, "padding": 9}, ValueError, r"padding\[0\] must leave .* got 9"),
+    (CONV, {"input": Unreadable(), "weight": W2}, TypeError, "input must be an array, got Unreadable: gone"),
+    (CONV, {"input": X2[0], "weight": W2, "output_size": (2, 3, 8, 8)}, ValueError, "output_size"),
+    (CONV, {"input": X2[..., :1], "weight": W2, "stride": 2, "padding": 2, "output_size": (9, 0)}, ValueError,
+     r"output_size\[1\] must be from 1 to 0|padding\[1\]"),
     (CONV, {"input": X2, "weight": W2, "dilation": 0}, ValueError, "dilation"),
     (CONV, {"input": X2, "weight": W2, "output_padding": 1}, ValueError, "output_padding"),
     (CONV, {"input": X2, "weight": W2, "groups": 3}, ValueError, "groups"),
@@ -61,7 +73,11 @@ WRONG: list[tuple[str, dict[str, Any], type, str]] = [
     (UNPOOL, {"input": X2, "indices": I2[:, :2], "kernel_size": 2}, ValueError, "indices"),
     (UNPOOL, {"input": X2, "indices": I2, "kernel_size": 2, "output_size": (99, 99)}, ValueError, "output_size"),
     (UNPOOL, {"input": X2, "indices": I2, "kernel_size": 2, "output_size": (1, 2, 3)}, ValueError, "output_size"),
+    (UNPOOL, {"input": X2[..., :1, :1], "indices": I2[..., :1, :1], "kernel_size": 2, "output_size": 0}, ValueError,
+     "output_size.*from 1 to 3, got 0"),
+    (UNPOOL, {"input": X2, "indices": [[0], [1, 2]], "kernel_size": 2}, ValueError, "indices"),
     (f"{UNPOOL}_backward", {"grad_output": X2, "indices": I2 + 1}, ValueError, "indices"),
+    (f"{UNPOOL}_backward", {"grad_output": X2, "indices": [[0], [1, 2]]}, ValueError, "indices"),
     ("interpolate", {"input": X2}, ValueError, "size.*scale_factor|scale_factor.*size"),
     ("interpolate", {"input": X2, "size": 3, "scale_factor": 2}, ValueError, "size|scale_factor"),
     ("interpolate", {"input": X2, "size": 0}, ValueError, "size"),
@@ -70,6 +86,11 @@ WRONG: list[tuple[str, dict[str, Any], type, str]] = [
     ("interpolate", {"input": X2, "scale_factor": 0.01}, ValueError, "scale_factor|size"),
     ("interpolate", {"input": X2, "scale_factor": float("nan")}, ValueError, "scale_factor"),
     ("interpolate", {"input": X2, "scale_factor": "2"}, TypeError, "scale_factor"),
+    ("interpolate", {"input": X2, "scale_factor": np.array("2")}, TypeError, "scale_factor"),
+    ("interpolate", {"input": X2, "scale_factor": bytearray(b"2")}, TypeError, "scale_factor"),
+    ("interpolate", {"input": X2, "scale_factor": np.array(True)}, TypeError, "scale_factor"),
+    ("interpolate", {"input": X2, "scale_factor": np.complex64(2)}, TypeError, "scale_factor"),
+    ("interpolate", {"input": X2, "scale_factor": (2, np.timedelta64(2))}, TypeError, r"scale_factor\[1\]"),
     ("interpolate", {"input": X2, "size": 3, "mode": "cubic"}, ValueError, "mode.*bicubic"),
     ("interpolate", {"input": X2, "size": 3, "mode": 1}, TypeError, "mode"),
     ("interpolate", {"input": X2, "size": 3, "mode": "linear"}, ValueError, "linear"),
@@ -125,3 +146,45 @@ def test_one_wrong_index_among_many_leaves_out_untouched():
         with up.num_threads(4), pytest.raises(ValueError, match="indices"):
             up.max_unpool2d(source, indices, 2, out=out)
         assert (out == 7).all()
+
+
+@pytest.mark.parametrize(
+    "function, given",
+    [
+        (sizes.max_pool_output_size, {"kernel_size": 1}),
+        (sizes.max_unpool_output_size, {"kernel_size": 1}),
+        (sizes.conv_transpose_output_size, {"kernel_size": 1}),
+        (sizes.interpolate_output_size, {"size": 1}),
+        (sizes.pixel_shuffle_output_size, {"upscale_factor": 1}),
+        (sizes.pixel_unshuffle_output_size, {"downscale_factor": 1}),
+    ],
+)
+@pytest.mark.parametrize(
+    "wrong, error", [((), ValueError), (4, ValueError), ((1, 2, 3, -1), ValueError), ((1, 2, 3.0), TypeError)]
+)
+def test_sizes_of_wrong_shapes(function, given, wrong, error):
+    with pytest.raises(error, match="input_size"):
+        function(wrong, **given)
+
+
+def test_output_padding_is_not_looked_at_beside_output_size():
+    for layer in (up, reference):
+        y = layer.conv_transpose2d(X2, W2, stride=2, output_padding=9, output_size=(13, 14))
+        assert y.shape == (2, 3, 13, 14)
+
+
+@pytest.mark.parametrize(
+    "given, error, match",
+    [
+        ({"weight": W2[0, 0]}, ValueError, "weight"),
+        ({"weight": W2[:, :, 0, 0]}, ValueError, "weight"),
+        ({"weight": W2.astype("U3")}, TypeError, "weight"),
+        ({"weight": W2, "groups": 0}, ValueError, "groups"),
+        ({"weight": W2, "groups": 3}, ValueError, "groups"),
+        ({"weight": W2, "input_size": (2, 9)}, ValueError, "input_size"),
+        ({"weight": W2, "stride": 0}, ValueError, "stride"),
+    ],
+)
+def test_wrong_matrix(given, error, match):
+    with pytest.raises(error, match=match):
+        reference.conv_matrix(**{"input_size": (9, 9), **given})

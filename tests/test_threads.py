@@ -88,7 +88,7 @@ def test_wrong_numbers_are_refused_and_change_nothing(value, error):
     before = up.get_num_threads()
     with pytest.raises(error, match="n must be"):
         up.set_num_threads(value)
-    with pytest.raises(error, match="n must be"), up.num_threads(value):
+    with pytest.raises(error, match=r"n must be (an integer|from 1 to 1024)"), up.num_threads(value):
         pass
     assert up.get_num_threads() == before
 
@@ -108,6 +108,7 @@ def test_omp_num_threads_is_a_limit(value, wanted):
     assert int(python(SHOW, OMP_NUM_THREADS=value)) == wanted
 
 
+@pytest.mark.skipif(cpu.compiler().startswith("Clang"), reason="LLVM's OpenMP ends the process on some of them")
 @pytest.mark.parametrize("value", ["", "0", "-3", "many", "100000"])
 def test_other_values_of_omp_num_threads_are_no_limit(value):
     assert python(SHOW, OMP_NUM_THREADS=value) == python(SHOW)

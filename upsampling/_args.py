@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 LARGEST = 2**63 - 1
+# What `float` takes all the same: bools, the real part of NumPy's complex numbers, text.
+NOT_REAL = (bool, np.bool_, complex, np.complexfloating, str, bytes, np.character, np.timedelta64)
 
 
 def shown(value: Any) -> str:
@@ -22,16 +24,17 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def integer(name: str, value: Any, minimum: int = 0) -> int:
-    """A Python or NumPy integer of at least `minimum` that fits in 64 bits; bools and floats are refused."""
+def integer(name: str, value: Any, minimum: int = 0, maximum: int = LARGEST) -> int:
+    """A Python or NumPy integer from `minimum` to `maximum`, 64 bits by default; bools and floats are refused."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be an integer, got the bool {value!r}")
     try:
         result = operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an integer, got {shown(value)} of type {type(value).__name__}") from None
-    if not minimum <= result <= LARGEST:
-        raise ValueError(f"{name} must be from {minimum} to 2**63 - 1, got {shown(result)}")
+    if not minimum <= result <= maximum:
+        last = "2**63 - 1" if maximum == LARGEST else maximum
+        raise ValueError(f"{name} must be from {minimum} to {last}, got {shown(result)}")
     return result
 
 
@@ -51,15 +54,18 @@ def integers(name: str, value: Any, count: int, minimum: int = 0) -> tuple[int, 
 
 
 def number(name: str, value: Any) -> float:
-    """A finite real number above zero; bools are refused."""
-    if isinstance(value, (bool, np.bool_, complex, str, bytes)):
-        raise TypeError(f"{name} must be a number, got {shown(value)} of type {type(value).__name__}")
+    """A finite real number above zero; bools, and text that `float` would read, are refused."""
+    # A zero-dimensional array is the number that it holds.
+    item = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    real = not isinstance(item, NOT_REAL) and (hasattr(item, "__float__") or hasattr(item, "__index__"))
     try:
-        result = float(value)
+        result = float(item) if real else None
     except OverflowError:
         raise ValueError(f"{name} must be finite, got {shown(value)}") from None
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {shown(value)} of type {type(value).__name__}") from None
+        result = None
+    if result is None:
+        raise TypeError(f"{name} must be a number, got {shown(value)} of type {type(value).__name__}")
     if not (math.isfinite(result) and result > 0):
         raise ValueError(f"{name} must be finite and above 0, got {shown(value)}")
     return result
@@ -93,11 +99,14 @@ def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
 
 def array(name: str, value: Any, ranks: Iterable[int] | None = None) -> np.ndarray:
     """`value` as an ndarray of one of the accepted `ranks`; what holds Python objects is refused."""
-    if not isinstance(value, np.ndarray) or type(value) is not np.ndarray:
+    if type(value) is not np.ndarray:
         try:
             value = np.asarray(value)
-        except ValueError as error:
-            raise ValueError(f"{name} must be an array, got {shown(value)}: {error}") from None
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever the object's own conversion raises
+            kind = ValueError if isinstance(error, ValueError) else TypeError
+            raise kind(f"{name} must be an array, got {type(value).__name__}: {error}") from None
     if value.dtype.hasobject:
         raise TypeError(f"{name} must be an array of numbers, got dtype {value.dtype}")
     if ranks is not None and value.ndim not in ranks:

@@ -51,11 +51,9 @@ def problem(
         raise ValueError(f"groups must divide the {w.shape[0]} input channels, got {count}")
     if 0 in w.shape[1:] or 0 in x.shape[1:]:
         raise ValueError(f"input and weight must have no empty axis but the batch, got {x.shape} and {w.shape}")
-    if output_size is not None:
-        if _args.is_sequence(output_size) and len(output_size) == rank + 2:
-            output_size = output_size[2:]
-        elif _args.is_sequence(output_size) and len(output_size) == rank + 1 and not batched:
-            output_size = output_size[1:]
+    lead = 2 if batched else 1
+    if _args.is_sequence(output_size) and len(output_size) == lead + rank:  # the output's whole shape
+        output_size = output_size[lead:]
     space = sizes.conv_transpose_output_size(
         x.shape[2:], w.shape[2:], stride, padding, output_padding, dilation, output_size
     )

@@ -80,12 +80,12 @@ def set_num_threads(n: Any) -> None:
     Parameters
     ----------
     n : int
-        At least 1.
+        From 1 to 1024.
 
     Raises
     ------
     TypeError, ValueError
-        If `n` is not an integer of at least 1.
+        If `n` is not an integer from 1 to 1024.
 
     Examples
     --------
@@ -101,10 +101,7 @@ def set_num_threads(n: Any) -> None:
 
 
 def _checked(n: Any) -> int:
-    n = _args.integer("n", n, minimum=1)
-    if n > 1024:
-        raise ValueError(f"n must be from 1 to 1024, got {n}")
-    return n
+    return _args.integer("n", n, minimum=1, maximum=1024)
 
 
 def get_num_threads() -> int:
@@ -130,7 +127,7 @@ def num_threads(n: Any) -> Iterator[None]:
     Parameters
     ----------
     n : int
-        At least 1.
+        From 1 to 1024.
 
     Examples
     --------

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from . import _args, _interpolate_args
+from ._args import shown
 from ._types import Int, Ints, Numbers
+
+
+def _extents(input_size: Any, least: int = 1) -> tuple[int, ...]:
+    """Return the sizes of a shape, checked: at least `least` of them."""
+    if not _args.is_sequence(input_size) or len(input_size) < least:
+        raise ValueError(f"input_size must be a sequence of at least {least} integers, got {shown(input_size)}")
+    return tuple(_args.integer(f"input_size[{axis}]", extent) for axis, extent in enumerate(input_size))
 
 
 def max_pool_output_size(
@@ -43,6 +52,7 @@ def max_pool_output_size(
     >>> max_pool_output_size((5, 5), 2), max_pool_output_size((5, 5), 2, ceil_mode=True)
     ((2, 2), (3, 3))
     """
+    input_size = _extents(input_size)
     rank = len(input_size)
     kernels = _args.integers("kernel_size", kernel_size, rank, minimum=1)
     strides = kernels if stride is None else _args.integers("stride", stride, rank, minimum=1)
@@ -97,6 +107,7 @@ def max_unpool_output_size(
     >>> max_unpool_output_size((2, 2), 2), max_unpool_output_size((2, 2), 2, output_size=(5, 4))
     ((4, 4), (5, 4))
     """
+    input_size = _extents(input_size)
     rank = len(input_size)
     kernels = _args.integers("kernel_size", kernel_size, rank, minimum=1)
     strides = kernels if stride is None else _args.integers("stride", stride, rank, minimum=1)
@@ -104,11 +115,19 @@ def max_unpool_output_size(
     default = tuple((n - 1) * s - 2 * p + k for n, k, s, p in zip(input_size, kernels, strides, pads, strict=True))
     wanted = default if output_size is None else _args.integers("output_size", output_size, rank)
     for axis, (got, size, s) in enumerate(zip(wanted, default, strides, strict=True)):
-        if output_size is not None and not size - s < got < size + s:
-            raise ValueError(f"output_size[{axis}] must be from {max(size - s + 1, 0)} to {size + s - 1}, got {got}")
-        if got < 1 or got > _args.LARGEST:
-            raise ValueError(f"the output's size on axis {axis} would be {got}; it must be from 1 to 2**63 - 1")
+        most = size if output_size is None else size + s - 1
+        _check_extent(axis, most, pads[axis], "stride and kernel_size")
+        if output_size is not None and not max(size - s + 1, 1) <= got <= most:
+            raise ValueError(f"output_size[{axis}] must be from {max(size - s + 1, 1)} to {most}, got {got}")
     return wanted
+
+
+def _check_extent(axis: int, most: int, padding: int, factors: str) -> None:
+    """Refuse parameters that leave no output, however much `output_size` would add, or one beyond 64 bits."""
+    if most < 1:
+        raise ValueError(f"padding[{axis}] must leave an output of at least 1, got {padding}, which leaves {most}")
+    if most > _args.LARGEST:
+        raise ValueError(f"{factors} must give outputs below 2**63, got {shown(most)} on axis {axis}")
 
 
 def pixel_shuffle_output_size(input_size: Sequence[int], upscale_factor: Int) -> tuple[int, ...]:
@@ -136,7 +155,7 @@ def pixel_shuffle_output_size(input_size: Sequence[int], upscale_factor: Int) ->
     (1, 3, 4, 6)
     """
     r = _args.integer("upscale_factor", upscale_factor, minimum=1)
-    *lead, channels, height, width = input_size
+    *lead, channels, height, width = _extents(input_size, least=3)
     if channels % (r * r):
         raise ValueError(f"input must have a multiple of upscale_factor**2 = {r * r} channels, got {channels}")
     return (*lead, channels // (r * r), height * r, width * r)
@@ -167,7 +186,7 @@ def pixel_unshuffle_output_size(input_size: Sequence[int], downscale_factor: Int
     (1, 12, 2, 3)
     """
     r = _args.integer("downscale_factor", downscale_factor, minimum=1)
-    *lead, channels, height, width = input_size
+    *lead, channels, height, width = _extents(input_size, least=3)
     if height % r or width % r:
         sides = f"{height}, {width}"
         raise ValueError(f"input must have a height and a width that downscale_factor {r} divides, got {sides}")
@@ -210,6 +229,7 @@ def conv_transpose_output_size(
     >>> conv_transpose_output_size((4, 4), 3, stride=2, padding=1, output_padding=1)
     (8, 8)
     """
+    input_size = _extents(input_size)
     rank = len(input_size)
     kernels = _args.integers("kernel_size", kernel_size, rank, minimum=1)
     strides = _args.integers("stride", stride, rank, minimum=1)
@@ -220,15 +240,13 @@ def conv_transpose_output_size(
     result = []
     for axis, (n, k, s, p, d) in enumerate(zip(input_size, kernels, strides, pads, dilations, strict=True)):
         least = (n - 1) * s - 2 * p + d * (k - 1) + 1
-        most = least + s - 1
-        size = least + extra[axis] if wanted is None else wanted[axis]
-        if wanted is not None and not least <= size <= most:
-            raise ValueError(f"output_size[{axis}] must be from {least} to {most}, got {size}")
-        if extra[axis] >= max(s, d):
+        if wanted is None and extra[axis] >= max(s, d):
             raise ValueError(f"output_padding[{axis}] must be below stride {s} or dilation {d}, got {extra[axis]}")
-        if not 1 <= size <= _args.LARGEST:
-            raise ValueError(f"the output's size on axis {axis} would be {size}; it must be from 1 to 2**63 - 1")
-        result.append(size)
+        most = least + (extra[axis] if wanted is None else s - 1)
+        _check_extent(axis, most, p, "stride, dilation and kernel_size")
+        if wanted is not None and not max(least, 1) <= wanted[axis] <= most:
+            raise ValueError(f"output_size[{axis}] must be from {max(least, 1)} to {most}, got {wanted[axis]}")
+        result.append(most if wanted is None else wanted[axis])
     return tuple(result)
 
 
@@ -261,7 +279,7 @@ def interpolate_output_size(
     >>> interpolate_output_size((4, 5), scale_factor=2.5), interpolate_output_size((4, 5), size=(8, 3))
     ((10, 12), (8, 3))
     """
-    return _interpolate_args.output_space(tuple(input_size), size, scale_factor)[0]
+    return _interpolate_args.output_space(_extents(input_size), size, scale_factor)[0]
 
 
 def resize_output_size(
