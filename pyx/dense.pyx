@@ -1,375 +1,475 @@
 """Sums of products over channels and taps: transposed convolution and its gradient with respect to the input.
 
-x is (N, G * C, D, H, W), y (N, G * M, OD, OH, OW), both through their strides; w is a flat array in which the factor
-of input channel c, output channel m and tap k of group g lies at g * ws[0] + c * ws[1] + m * ws[2] + k.
+x is (N, G * C, D, H, W), y (N, G * M, OD, OH, OW), both through their strides. On each axis the outputs of a phase are
+start + out_step * t for t < count, and its taps read x at source + step * t. Phases that read the same inputs form a
+part, in which output channels and phases together are the rows of a matrix product. See upsampling/_plan_conv.py,
+which makes the tables.
 
-Tables say which taps an output reads. On the axes D and H, entry o of `first` points into (tap, source index) pairs.
-On the axis W outputs are split into phases: phase r owns the outputs start + step * t, and its tap reads x at source
-+ xstep * t.
+A task is a tile: some images, and a box of t on each axis, for all phases and some output channels of a group. What
+the taps of a tile read is copied into scratch, channel by channel, with zeros for what lies outside: for each axis
+some segments, one for each source residue or one for each source. A tap is then an offset, and pixel (n, d, h, w) of
+the tile the lane ((n * ld + d) * lh + h) * lw + w, where ld, lh, lw are the lengths of segments; lanes between the
+tile's rows are computed and not stored.
 
-Order of additions: blocks of 16 channels, each one chain from zero (channel, then tap), the blocks' sums added in
-order to the bias. Two ways of doing it give the same bits. `tile` copies what the taps of a piece of an output row
-read into scratch, with zeros for the padding, and forms ROWS output channels by VECTORS vectors of outputs in
-registers; the weights are packed as [group][block of ROWS output channels][channel][tap][ROWS]. `row` forms no
-product with padding, which a non-finite weight needs. A task is a piece of an output row (tile) or one row of one
-channel: every output has one writer.
+Order of additions: blocks of BLOCK channels, each one chain from zero (channel, then tap), the blocks' sums added in
+order to the bias. It is the same for any tile, so tiles may depend on the number of threads. Every output has one
+writer. Where a weight is not finite, products with what lies outside are left out.
 """
 
 from cython.parallel cimport prange
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
+from products cimport LANES, ROWS, Sums, add_products, real
+from runs cimport all_finite, copy_run, fill
+
 cdef extern from "simd.h" nogil:
-    """
-    #if defined(__AVX512F__)
-    #define ROWS 8
-    #define VECTORS 3
-    #else
-    #define ROWS 4
-    #define VECTORS 2
-    #endif
-    /* Inlined, so that its loops over rows and vectors unroll and the sums stay in registers. */
-    static inline __attribute__((always_inline)) void dense_products(
-        int, int, const real *, Py_ssize_t, Py_ssize_t, Py_ssize_t, const real *, const Py_ssize_t *, Py_ssize_t,
-        real *);
-    """
-    ctypedef float real
-    ctypedef float vec
-    vec vload(const real* p)
-    void vstore(real* p, vec v)
     void* scratch(size_t bytes)
-    enum:
-        LANES
-        ROWS
-        VECTORS
 
 cdef enum:
     BLOCK = 16
-    TILE = 192  # outputs of a row in a task; a multiple of every LANES * VECTORS, as is its quarter
-    SCRATCH = 1 << 20  # bytes that a task may use, where its tile can still be made smaller
-    MOST = 1 << 24  # bytes beyond which the rows are summed without a copy
+    MOST_PHASES = 256  # of the inner axis
 
-cdef struct Rows:
-    Py_ssize_t channels
-    Py_ssize_t channel_taps
-    Py_ssize_t kernel_h
-    Py_ssize_t kernel_w
-    Py_ssize_t size_w
-    Py_ssize_t phases
+cdef struct Axis:
+    Py_ssize_t size  # of x
     Py_ssize_t step
-    Py_ssize_t xstep
-    const Py_ssize_t* xs
-    const Py_ssize_t* ws
-    const Py_ssize_t* first_w
-    const Py_ssize_t* tap_w
-    const Py_ssize_t* start
-    const Py_ssize_t* count
+    Py_ssize_t out_step
+    Py_ssize_t domain  # most outputs of a phase
+    Py_ssize_t tile  # most of them in a tile
+    Py_ssize_t reach  # a segment is longer than the tile by this
+    Py_ssize_t segments
+    Py_ssize_t phases
+    Py_ssize_t tiles
+    const Py_ssize_t* segment  # the first source of each
+    const Py_ssize_t* phase  # start and count of each
 
+# Phases that read the same inputs. Their rows are (output channel, phase), in blocks of ROWS; the weight of row r of
+# block b, channel c and tap e lies at weight + b * block_step + c * channel_step + r * row_step + weight_at[e].
+cdef struct Part:
+    Py_ssize_t taps
+    Py_ssize_t phases
+    Py_ssize_t first_tap
+    Py_ssize_t weight
+    Py_ssize_t block_step
+    Py_ssize_t channel_step
+    Py_ssize_t row_step
 
-cdef inline void add_products(
-    real* sums, real w, const char* x, Py_ssize_t stride, Py_ssize_t count
-) noexcept nogil:
-    """sums[t] += w * x[t], along one row."""
-    cdef Py_ssize_t t
-    cdef const real* p = <const real*>x
-    if stride == sizeof(real):
-        for t in range(count):
-            sums[t] = sums[t] + w * p[t]
-    else:
-        for t in range(count):
-            sums[t] = sums[t] + w * (<const real*>(x + t * stride))[0]
+cdef struct Problem:
+    Axis axis[3]
+    Py_ssize_t batch
+    Py_ssize_t images  # most in a tile
+    Py_ssize_t channels  # of a group
+    Py_ssize_t outputs  # of a group
+    Py_ssize_t share  # most output channels of a task
+    Py_ssize_t chunk  # channels in scratch at once: a divisor of BLOCK
+    Py_ssize_t parts
+    const Part* part
+    const Py_ssize_t* offset  # of each tap in scratch
+    const Py_ssize_t* weight_at
+    const Py_ssize_t* where  # for each phase of all axes its part and its number there
+    Py_ssize_t segment_size
+    Py_ssize_t pitch  # of a channel in scratch
+    Py_ssize_t xs[5]
+    Py_ssize_t ys[5]
+    bint careful  # some weight is not finite
 
-
-cdef void add_channel(
-    const Rows* rows, const char* x, const real* w, Py_ssize_t phase,
-    const Py_ssize_t* taps_d, Py_ssize_t count_d, const Py_ssize_t* taps_h, Py_ssize_t count_h, real* sums,
-) noexcept nogil:
-    """Add the products of one channel with all taps of a phase to its row of sums."""
-    cdef Py_ssize_t a, b, e, t0, t1, k, source, step = rows.xstep
-    for a in range(count_d):
-        for b in range(count_h):
-            for e in range(rows.first_w[phase], rows.first_w[phase + 1]):
-                source = rows.tap_w[2 * e + 1]
-                t0 = 0 if source >= 0 else (-source + step - 1) // step
-                t1 = (rows.size_w - source + step - 1) // step if source < rows.size_w else 0
-                t1 = min(t1, rows.count[phase])
-                k = (taps_d[2 * a] * rows.kernel_h + taps_h[2 * b]) * rows.kernel_w + rows.tap_w[2 * e]
-                if t1 > t0:
-                    add_products(
-                        sums + t0, w[k],
-                        x + taps_d[2 * a + 1] * rows.xs[2] + taps_h[2 * b + 1] * rows.xs[3]
-                        + (source + t0 * step) * rows.xs[4],
-                        step * rows.xs[4], t1 - t0,
-                    )
-
-
-cdef int row(
-    const Rows* rows, const char* x, const real* w, real bias, const Py_ssize_t* taps_d, Py_ssize_t count_d,
-    const Py_ssize_t* taps_h, Py_ssize_t count_h, char* y, Py_ssize_t ys,
-) noexcept nogil:
-    """One output row, phase by phase; 1 where there is no memory."""
-    cdef Py_ssize_t longest = 1, phase, c, t
-    cdef real* sums
-    cdef real* block
-    for phase in range(rows.phases):
-        longest = max(longest, rows.count[phase])
-    sums = <real*>scratch(2 * longest * sizeof(real))
-    if sums == NULL:
-        return 1
-    block = sums + longest
-    for phase in range(rows.phases):
-        for t in range(rows.count[phase]):
-            sums[t] = bias
-        for c in range(rows.channels):
-            if c % BLOCK == 0:
-                memset(block, 0, rows.count[phase] * sizeof(real))
-            add_channel(
-                rows, x + c * rows.xs[1], w + c * rows.ws[1], phase, taps_d, count_d, taps_h, count_h, block
-            )
-            if c % BLOCK == BLOCK - 1 or c == rows.channels - 1:
-                for t in range(rows.count[phase]):
-                    sums[t] = sums[t] + block[t]
-        for t in range(rows.count[phase]):
-            (<real*>(y + (rows.start[phase] + rows.step * t) * ys))[0] = sums[t]
-    free(sums)
-    return 0
-
-
-cdef inline void products "dense_products"(
-    int rows, int vectors, const real* x, Py_ssize_t pitch, Py_ssize_t channels, Py_ssize_t taps,
-    const real* w, const Py_ssize_t* at, Py_ssize_t channel_step, real* y,
-) noexcept nogil:
-    """y[m, v] += the sum over channels and taps of w[m] * x[v]: one chain in registers."""
-    cdef vec sums[ROWS][VECTORS]
-    cdef vec b[VECTORS]
-    cdef Py_ssize_t _c, e
-    cdef int m, v
-    cdef const real* q
-    memset(sums, 0, sizeof(sums))
-    for _c in range(channels):
-        for e in range(taps):
-            q = w + at[e]
-            for v in range(vectors):
-                b[v] = vload(x + v * LANES)
-            for m in range(rows):
-                for v in range(vectors):
-                    sums[m][v] = sums[m][v] + q[m] * b[v]
-            x = x + pitch
-        w = w + channel_step
-    for m in range(rows):
-        for v in range(vectors):
-            vstore(y + m * pitch + v * LANES, vload(y + m * pitch + v * LANES) + sums[m][v])
+cdef struct Tile:
+    Py_ssize_t images
+    Py_ssize_t first[3]
+    Py_ssize_t count[3]
+    Py_ssize_t outputs
+    Py_ssize_t first_output
+    Py_ssize_t lanes
+    Py_ssize_t width  # of a row of sums
+    Py_ssize_t rows
+    const char* x
+    const real* w
+    const real* bias
+    char* y
+    real* copied
+    real* outside
+    real* sums
+    real* chains  # where chains go on in the next chunk
 
 
 cdef void copy_row(
-    const Rows* rows, const char* x, Py_ssize_t source, Py_ssize_t count, Py_ssize_t pitch, real* to
+    const Problem* of, const Tile* tile, const char* x, bint inside, real outside, real* to
 ) noexcept nogil:
-    """What one tap reads, with zeros outside of the row and up to the pitch."""
-    cdef Py_ssize_t step = rows.xstep, t0, t1, t
-    t0 = 0 if source >= 0 else (-source + step - 1) // step
-    t1 = (rows.size_w - source + step - 1) // step if source < rows.size_w else 0
-    t1 = min(t1, count)
-    t0 = min(t0, max(t1, 0))
-    t1 = max(t1, t0)
-    for t in range(t0):
-        to[t] = 0
-    if t1 > t0:
-        x = x + (source + t0 * step) * rows.xs[4]
-        if step * rows.xs[4] == sizeof(real):
-            memcpy(to + t0, x, (t1 - t0) * sizeof(real))
+    """A row of one segment of the outer axes, for every segment of the inner axis."""
+    cdef const Axis* w = &of.axis[2]
+    cdef Py_ssize_t s, count = tile.count[2] + w.reach
+    for s in range(w.segments):
+        if inside:
+            copy_run(x, of.xs[4], w.size, w.segment[s] + tile.first[2] * w.step, w.step, count, outside, to)
         else:
-            for t in range(t1 - t0):
-                to[t0 + t] = (<const real*>(x + t * step * rows.xs[4]))[0]
-    for t in range(t1, pitch):
-        to[t] = 0
+            fill(outside, count, to)
+        to += of.segment_size
 
 
-cdef void add_block(
-    const real* x, Py_ssize_t pitch, Py_ssize_t count, Py_ssize_t channels, Py_ssize_t taps, const real* w,
-    const Py_ssize_t* at, Py_ssize_t channel_step, int width, real* y,
-) noexcept nogil:
-    """One block of channels, for `width` output channels and all outputs of the tile."""
-    cdef Py_ssize_t v = 0
-    while v < count:
-        if count - v > LANES * (VECTORS - 1):
-            if width == ROWS:
-                products(ROWS, VECTORS, x + v, pitch, channels, taps, w, at, channel_step, y + v)
-            else:
-                products(1, VECTORS, x + v, pitch, channels, taps, w, at, channel_step, y + v)
-            v += LANES * VECTORS
+cdef void copy_channel(const Problem* of, const Tile* tile, const char* x, real outside, real* to) noexcept nogil:
+    """All segments of one channel, with `outside` where they reach beyond x."""
+    cdef const Axis* d = &of.axis[0]
+    cdef const Axis* h = &of.axis[1]
+    cdef Py_ssize_t sd, sh, n, i, j, at_d, at_h, length = of.axis[2].tile + of.axis[2].reach
+    cdef bint inside
+    cdef real* row
+    for sd in range(d.segments):
+        for sh in range(h.segments):
+            for n in range(tile.images):
+                for i in range(tile.count[0] + d.reach):
+                    at_d = d.segment[sd] + (tile.first[0] + i) * d.step
+                    row = to + (n * (d.tile + d.reach) + i) * (h.tile + h.reach) * length
+                    for j in range(tile.count[1] + h.reach):
+                        at_h = h.segment[sh] + (tile.first[1] + j) * h.step
+                        inside = 0 <= at_d < d.size and 0 <= at_h < h.size
+                        copy_row(
+                            of, tile, x + n * of.xs[0] + at_d * of.xs[2] + at_h * of.xs[3] if inside else x, inside,
+                            outside, row + j * length,
+                        )
+            to += of.axis[2].segments * of.segment_size
+
+
+cdef void add_without_outside(const Sums* s, Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t outside) noexcept nogil:
+    """As add_products, but for products with what lies outside: there b differs by one from b[outside]."""
+    cdef real chain[64]
+    cdef real a
+    cdef const real* b
+    cdef Py_ssize_t m, i, e, v, v0, count, at
+    for m in range(rows):
+        v0 = 0
+        while v0 < lanes:
+            count = min(64, lanes - v0)
+            at = m * s.y_row + v0
+            for v in range(count):
+                chain[v] = 0 if s.before == NULL else s.before[at + v]
+            for i in range(s.outer):
+                for e in range(s.inner):
+                    a = s.a[i * s.a_step + s.a_at[e] + m * s.a_row]
+                    b = s.b + i * s.b_step + s.b_at[e] + v0
+                    for v in range(count):
+                        chain[v] = chain[v] if b[outside + v] - b[v] == 1 else chain[v] + a * b[v]
+            for v in range(count):
+                if s.after == NULL:
+                    s.y[at + v] += chain[v]
+                else:
+                    s.after[at + v] = chain[v]
+            v0 += count
+
+
+cdef void add_part(const Problem* of, const Tile* tile, const Part* part, Py_ssize_t c0, Py_ssize_t channels,
+                   Py_ssize_t first_row) noexcept nogil:
+    """Add the products of some channels to the sums of a part."""
+    cdef Sums sums
+    cdef Py_ssize_t rows = tile.outputs * part.phases, row = 0, at, count
+    sums.outer = channels
+    sums.inner = part.taps
+    sums.a = tile.w + part.weight + tile.first_output * part.phases // ROWS * part.block_step + c0 * part.channel_step
+    sums.a_row = part.row_step
+    sums.a_step = part.channel_step
+    sums.a_at = of.weight_at + part.first_tap
+    sums.b = tile.copied
+    sums.b_step = of.pitch
+    sums.b_at = of.offset + part.first_tap
+    sums.y_row = tile.width
+    while row < rows:
+        count = min(ROWS, rows - row)
+        at = (first_row + row) * tile.width
+        sums.y = tile.sums + at
+        sums.before = NULL if c0 % BLOCK == 0 else tile.chains + at
+        sums.after = NULL if (c0 + channels) % BLOCK == 0 or c0 + channels == of.channels else tile.chains + at
+        if of.careful:
+            add_without_outside(&sums, count, tile.lanes, tile.outside - tile.copied)
         else:
-            if width == ROWS:
-                products(ROWS, 1, x + v, pitch, channels, taps, w, at, channel_step, y + v)
-            else:
-                products(1, 1, x + v, pitch, channels, taps, w, at, channel_step, y + v)
-            v += LANES
+            add_products(count, &sums, tile.lanes)
+        sums.a += part.block_step
+        row += ROWS
 
 
-cdef int tile(
-    const Rows* rows, const char* x, const real* w, const real* bias, Py_ssize_t outputs, int width,
-    const Py_ssize_t* taps_d, Py_ssize_t count_d, const Py_ssize_t* taps_h, Py_ssize_t count_h,
-    Py_ssize_t first, Py_ssize_t pitch, Py_ssize_t most_taps, char* y, Py_ssize_t ychannel, Py_ssize_t ys,
+cdef void add_channels(const Problem* of, const Tile* tile) noexcept nogil:
+    """Add the products of all channels, chunk by chunk."""
+    cdef Py_ssize_t c0 = 0, c, i, first_row, channels
+    while c0 < of.channels:
+        channels = min(of.chunk, of.channels - c0)
+        for c in range(channels):
+            copy_channel(of, tile, tile.x + (c0 + c) * of.xs[1], 0, tile.copied + c * of.pitch)
+            if of.careful:
+                copy_channel(of, tile, tile.x + (c0 + c) * of.xs[1], 1, tile.outside + c * of.pitch)
+        first_row = 0
+        for i in range(of.parts):
+            add_part(of, tile, &of.part[i], c0, channels, first_row)
+            first_row += tile.outputs * of.part[i].phases
+        c0 += channels
+
+
+cdef inline void interleave(const real** from_, Py_ssize_t phases, Py_ssize_t count, real* to) noexcept nogil:
+    """to[t * phases + r] = from_[r][t]."""
+    cdef Py_ssize_t t, r
+    cdef const real* even = from_[0]
+    cdef const real* odd
+    if phases == 1:
+        memcpy(to, even, count * sizeof(real))
+    elif phases == 2:
+        odd = from_[1]
+        for t in range(count):
+            to[2 * t] = even[t]
+            to[2 * t + 1] = odd[t]
+    else:
+        for t in range(count):
+            for r in range(phases):
+                to[t * phases + r] = from_[r][t]
+
+
+cdef void store_row(
+    const Problem* of, const Tile* tile, const real** sums, Py_ssize_t lane, char* y
 ) noexcept nogil:
-    """Outputs first .. first + pitch - 1 of each phase of a row, for all output channels of a group; 1: no memory."""
-    cdef Py_ssize_t blocks = (outputs + width - 1) // width, K = rows.channel_taps, n, a, b, e, c, c0, m, t, taps
-    cdef Py_ssize_t phase, k
-    cdef Py_ssize_t* at = <Py_ssize_t*>scratch(most_taps * sizeof(Py_ssize_t))
-    cdef real* sums = <real*>scratch((blocks * width + BLOCK * most_taps) * pitch * sizeof(real))
-    cdef real* copied = sums + blocks * width * pitch
-    cdef real* to
-    cdef const char* plane
-    cdef char* line
-    if at == NULL or sums == NULL:
-        free(at)
-        free(sums)
-        return 1
-    for phase in range(rows.phases):
-        n = min(pitch, rows.count[phase] - first)
-        if n <= 0:
-            continue
-        for m in range(outputs):
-            for t in range(pitch):
-                sums[m * pitch + t] = bias[m]
-        for m in range(outputs * pitch, blocks * width * pitch):
-            sums[m] = 0
-        taps = 0
-        for a in range(count_d):
-            for b in range(count_h):
-                for e in range(rows.first_w[phase], rows.first_w[phase + 1]):
-                    k = (taps_d[2 * a] * rows.kernel_h + taps_h[2 * b]) * rows.kernel_w + rows.tap_w[2 * e]
-                    at[taps] = width * k
-                    taps += 1
-        c0 = 0 if taps else rows.channels
-        while c0 < rows.channels:
-            to = copied
-            for c in range(c0, min(c0 + BLOCK, rows.channels)):
-                for a in range(count_d):
-                    for b in range(count_h):
-                        plane = x + c * rows.xs[1] + taps_d[2 * a + 1] * rows.xs[2] + taps_h[2 * b + 1] * rows.xs[3]
-                        for e in range(rows.first_w[phase], rows.first_w[phase + 1]):
-                            copy_row(rows, plane, rows.tap_w[2 * e + 1] + first * rows.xstep, n, pitch, to)
-                            to += pitch
-            for m in range(blocks):
-                add_block(
-                    copied, pitch, n, min(BLOCK, rows.channels - c0), taps,
-                    w + (m * rows.channels + c0) * K * width, at, K * width, width, sums + m * width * pitch,
+    """The phases of the inner axis for one row of the tile, which starts at a lane: whole runs of y where it can be."""
+    cdef const Axis* w = &of.axis[2]
+    cdef const real* rows[MOST_PHASES]
+    cdef Py_ssize_t t0 = tile.first[2], count, done = 0, r, t
+    cdef char* to
+    for r in range(w.phases):
+        rows[r] = sums[r] + lane
+    if of.ys[4] == sizeof(real) and w.phases == w.out_step:
+        done = min(tile.count[2], w.phase[2 * w.phases - 1] - t0)
+        if done > 0:
+            interleave(rows, w.phases, done, <real*>(y + (w.phase[0] + w.out_step * t0) * sizeof(real)))
+        done = max(done, 0)
+    for r in range(w.phases):
+        count = min(tile.count[2], w.phase[2 * r + 1] - t0)
+        if done < count:
+            to = y + (w.phase[2 * r] + w.out_step * (t0 + done)) * of.ys[4]
+            for t in range(count - done):
+                (<real*>(to + t * w.out_step * of.ys[4]))[0] = rows[r][done + t]
+
+
+cdef void store_planes(
+    const Problem* of, const Tile* tile, const real** sums, const Py_ssize_t* d, const Py_ssize_t* h, char* y
+) noexcept nogil:
+    """The outputs of a phase of the outer axes in one output channel; d and h are its start and count."""
+    cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].reach, length_h = of.axis[1].tile + of.axis[1].reach
+    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, t_d = tile.first[0], t_h = tile.first[1], n, i, j
+    for n in range(tile.images):
+        for i in range(min(tile.count[0], d[1] - t_d)):
+            for j in range(min(tile.count[1], h[1] - t_h)):
+                store_row(
+                    of, tile, sums, ((n * length_d + i) * length_h + j) * length_w,
+                    y + n * of.ys[0] + (d[0] + of.axis[0].out_step * (t_d + i)) * of.ys[2]
+                    + (h[0] + of.axis[1].out_step * (t_h + j)) * of.ys[3],
                 )
-            c0 += BLOCK
-        for m in range(outputs):
-            line = y + m * ychannel + (rows.start[phase] + rows.step * first) * ys
-            for t in range(n):
-                (<real*>(line + t * rows.step * ys))[0] = sums[m * pitch + t]
-    free(at)
-    free(sums)
+
+
+cdef void store(const Problem* of, const Tile* tile) noexcept nogil:
+    """Put the sums where they belong in y."""
+    cdef const real* rows[MOST_PHASES]
+    cdef Py_ssize_t m, d, h, w, i, part, first_row
+    cdef const Py_ssize_t* where
+    for m in range(tile.outputs):
+        where = of.where
+        for d in range(of.axis[0].phases):
+            for h in range(of.axis[1].phases):
+                for w in range(of.axis[2].phases):
+                    part = where[0]
+                    first_row = 0
+                    for i in range(part):
+                        first_row += tile.outputs * of.part[i].phases
+                    rows[w] = tile.sums + (first_row + m * of.part[part].phases + where[1]) * tile.width
+                    where += 2
+                store_planes(
+                    of, tile, rows, of.axis[0].phase + 2 * d, of.axis[1].phase + 2 * h, tile.y + m * of.ys[1]
+                )
+
+
+cdef void start(const Problem* of, const Tile* tile) noexcept nogil:
+    """Every sum starts as the bias."""
+    cdef Py_ssize_t i, m
+    cdef real* to = tile.sums
+    for i in range(of.parts):
+        for m in range(tile.outputs):
+            fill(tile.bias[m], of.part[i].phases * tile.width, to)
+            to += of.part[i].phases * tile.width
+
+
+cdef int do_tile(const Problem* of, Tile* tile) noexcept nogil:
+    """Compute a tile; 1 where there is no memory."""
+    cdef Py_ssize_t i, copied = of.chunk * of.pitch + LANES, rows = 0, lanes
+    for i in range(of.parts):
+        rows += tile.outputs * of.part[i].phases
+    lanes = tile.images - 1
+    for i in range(3):
+        lanes = lanes * (of.axis[i].tile + of.axis[i].reach) + tile.count[i] - 1
+    tile.lanes = lanes + 1
+    tile.width = (tile.lanes + LANES - 1) // LANES * LANES
+    tile.sums = <real*>scratch(
+        (rows * tile.width * (1 if of.chunk == BLOCK else 2) + copied * (2 if of.careful else 1)) * sizeof(real)
+    )
+    if tile.sums == NULL:
+        return 1
+    tile.chains = tile.sums + rows * tile.width
+    tile.copied = tile.sums + rows * tile.width * (1 if of.chunk == BLOCK else 2)
+    tile.outside = tile.copied + copied
+    memset(tile.copied, 0, copied * (2 if of.careful else 1) * sizeof(real))
+    start(of, tile)
+    add_channels(of, tile)
+    store(of, tile)
+    free(tile.sums)
     return 0
 
 
-cdef void pack_block(
-    const real* w, const Py_ssize_t* ws, Py_ssize_t channels, Py_ssize_t taps, Py_ssize_t outputs, int width, real* to
+cdef int do_task(
+    const Problem* of, Py_ssize_t task, Py_ssize_t shares, Py_ssize_t images, const char* x, const real* w,
+    Py_ssize_t group_weights, const real* bias, char* y,
 ) noexcept nogil:
-    """[channel][tap][width] from w, with zeros for output channels that are not there."""
-    cdef Py_ssize_t c, k, m
-    for c in range(channels):
-        for k in range(taps):
-            for m in range(width):
-                to[(c * taps + k) * width + m] = w[c * ws[1] + m * ws[2] + k] if m < outputs else <real>0
+    """Task number `task`: a tile, a share of the output channels, a group and some images."""
+    cdef Tile tile
+    cdef Py_ssize_t i, n, group
+    cdef const Axis* axis
+    for i in range(2, -1, -1):
+        axis = &of.axis[i]
+        tile.first[i] = task % axis.tiles * axis.tile
+        tile.count[i] = min(axis.tile, axis.domain - tile.first[i])
+        task = task // axis.tiles
+    n = task % images * of.images
+    task = task // images
+    tile.images = min(of.images, of.batch - n)
+    tile.first_output = task % shares * of.share
+    tile.outputs = min(of.share, of.outputs - tile.first_output)
+    group = task // shares
+    tile.x = x + n * of.xs[0] + group * of.channels * of.xs[1]
+    tile.w = w + group * group_weights
+    tile.bias = bias + group * of.outputs + tile.first_output
+    tile.y = y + n * of.ys[0] + (group * of.outputs + tile.first_output) * of.ys[1]
+    return do_tile(of, &tile)
 
 
-cdef int tiles(
-    const real[:, :, :, :, :] x, const real* w, const real* bias, real[:, :, :, :, :] y, Py_ssize_t groups,
-    const Rows* rows, const Py_ssize_t[::1] first_d, const Py_ssize_t[:, ::1] taps_d,
-    const Py_ssize_t[::1] first_h, const Py_ssize_t[:, ::1] taps_h, int num_threads,
-):
-    """All tiles; 1 where there is no memory, 2 where a tile's scratch would be too large."""
-    cdef Py_ssize_t M = y.shape[1] // groups, D = y.shape[2], H = y.shape[3], task, n, d, h, g, j, K = rows.channel_taps
-    cdef Py_ssize_t pitch = TILE, longest = 0, most = 0, most_h = 0, most_w = 0, pieces, blocks, size
-    cdef int width = ROWS if 2 * M >= ROWS else 1, failed = 0
-    cdef real* packed
-    for j in range(D):
-        most = max(most, first_d[j + 1] - first_d[j])
-    for j in range(H):
-        most_h = max(most_h, first_h[j + 1] - first_h[j])
-    for j in range(rows.phases):
-        most_w = max(most_w, rows.first_w[j + 1] - rows.first_w[j])
-        longest = max(longest, rows.count[j])
-    most = most * most_h * most_w
-    blocks = (M + width - 1) // width
-    size = (blocks * width + BLOCK * most) * sizeof(real)
-    while pitch > TILE // 4 and (size * pitch > SCRATCH or longest <= pitch // 2):
-        pitch = pitch // 2
-    if size > MOST // pitch:
-        return 2
-    pieces = (longest + pitch - 1) // pitch
-    packed = <real*>scratch(groups * blocks * rows.channels * K * width * sizeof(real))
-    if packed == NULL:
-        return 1
-    for task in prange(groups * blocks, nogil=True, num_threads=num_threads, schedule="static"):
-        pack_block(
-            w + task // blocks * rows.ws[0] + task % blocks * width * rows.ws[2], rows.ws, rows.channels, K,
-            M - task % blocks * width, width, packed + task * rows.channels * K * width,
-        )
-    for task in prange(y.shape[0] * groups * D * H * pieces, nogil=True, num_threads=num_threads, schedule="dynamic"):
-        j = task % pieces
-        h = task // pieces % H
-        d = task // (pieces * H) % D
-        g = task // (pieces * H * D) % groups
-        n = task // (pieces * H * D * groups)
-        failed |= tile(
-            rows, <const char*>&x[n, g * rows.channels, 0, 0, 0], packed + g * blocks * rows.channels * K * width,
-            bias + g * M, M, width, &taps_d[first_d[d], 0], first_d[d + 1] - first_d[d],
-            &taps_h[first_h[h], 0], first_h[h + 1] - first_h[h], j * pitch, pitch, most + 1,
-            <char*>&y[n, g * M, d, h, 0], y.strides[1], y.strides[4],
-        )
-    free(packed)
-    return failed
+cdef void set_axis(
+    Axis* axis, const Py_ssize_t* sizes, const Py_ssize_t[::1] segment, const Py_ssize_t[:, ::1] phase
+) noexcept nogil:
+    axis.size = sizes[0]
+    axis.step = sizes[1]
+    axis.out_step = sizes[2]
+    axis.domain = sizes[3]
+    axis.tile = sizes[4]
+    axis.reach = sizes[5]
+    axis.tiles = (axis.domain + axis.tile - 1) // axis.tile
+    axis.segments = segment.shape[0]
+    axis.segment = &segment[0]
+    axis.phases = phase.shape[0]
+    axis.phase = &phase[0, 0]
 
 
 def contract(
     const real[:, :, :, :, :] x, const real[::1] w, const real[::1] bias, real[:, :, :, :, :] y, Py_ssize_t groups,
-    const Py_ssize_t[::1] ws, const Py_ssize_t[::1] kernel, const Py_ssize_t[::1] steps,
-    const Py_ssize_t[::1] first_d, const Py_ssize_t[:, ::1] taps_d,
-    const Py_ssize_t[::1] first_h, const Py_ssize_t[:, ::1] taps_h,
-    const Py_ssize_t[::1] first_w, const Py_ssize_t[:, ::1] taps_w,
-    const Py_ssize_t[::1] start, const Py_ssize_t[::1] count, bint finite, int num_threads,
+    Py_ssize_t group_weights, bint careful, const Py_ssize_t[::1] tile, const Py_ssize_t[:, ::1] axes,
+    const Py_ssize_t[::1] segment_d, const Py_ssize_t[::1] segment_h, const Py_ssize_t[::1] segment_w,
+    const Py_ssize_t[:, ::1] phase_d, const Py_ssize_t[:, ::1] phase_h, const Py_ssize_t[:, ::1] phase_w,
+    const Py_ssize_t[:, ::1] parts, const Py_ssize_t[::1] offset, const Py_ssize_t[::1] weight_at,
+    const Py_ssize_t[:, ::1] where, int num_threads,
 ):
-    """Write y; `finite` says that no weight is NaN or infinite. MemoryError where scratch cannot be had."""
-    cdef Py_ssize_t M = y.shape[1], D = y.shape[2], H = y.shape[3], task, n, m, d, h, g, i
-    cdef Py_ssize_t xs[5]
-    cdef Rows rows
-    cdef int failed = 0
+    """Write the outputs of all phases of the tables; `careful` says that some weight is not finite.
+
+    `tile` is images, share, chunk, segment_size, pitch. MemoryError where scratch cannot be had.
+    """
+    cdef Problem of
+    cdef int i, failed = 0
+    cdef Py_ssize_t task, tasks, shares, images
+    set_axis(&of.axis[0], &axes[0, 0], segment_d, phase_d)
+    set_axis(&of.axis[1], &axes[1, 0], segment_h, phase_h)
+    set_axis(&of.axis[2], &axes[2, 0], segment_w, phase_w)
+    of.batch = x.shape[0]
+    of.channels = x.shape[1] // groups
+    of.outputs = y.shape[1] // groups
+    of.images = tile[0]
+    of.share = tile[1]
+    of.chunk = tile[2]
+    of.segment_size = tile[3]
+    of.pitch = tile[4]
+    of.parts = parts.shape[0]
+    of.part = <const Part*>&parts[0, 0]
+    of.offset = &offset[0]
+    of.weight_at = &weight_at[0]
+    of.where = &where[0, 0]
+    of.careful = careful
     for i in range(5):
-        xs[i] = x.strides[i]
-    rows.channels = x.shape[1] // groups
-    rows.kernel_h = kernel[1]
-    rows.kernel_w = kernel[2]
-    rows.size_w = x.shape[4]
-    rows.phases = start.shape[0]
-    rows.step = steps[0]
-    rows.xstep = steps[1]
-    rows.xs = xs
-    rows.ws = &ws[0]
-    rows.first_w = &first_w[0]
-    rows.tap_w = &taps_w[0, 0]
-    rows.start = &start[0]
-    rows.count = &count[0]
-    rows.channel_taps = kernel[0] * kernel[1] * kernel[2]
-    if finite and rows.channels:
-        failed = tiles(x, &w[0], &bias[0], y, groups, &rows, first_d, taps_d, first_h, taps_h, num_threads)
-        if failed == 0:
-            return
-        if failed == 1:
-            raise MemoryError("no memory for the sums and packed weights")
-        failed = 0
-    for task in prange(y.shape[0] * M * D * H, nogil=True, num_threads=num_threads, schedule="static"):
-        h = task % H
-        d = task // H % D
-        m = task // (H * D) % M
-        n = task // (H * D * M)
-        g = m // (M // groups)
-        failed |= row(
-            &rows, <const char*>&x[n, g * rows.channels, 0, 0, 0], &w[0] + g * ws[0] + (m - g * (M // groups)) * ws[2],
-            bias[m], &taps_d[first_d[d], 0], first_d[d + 1] - first_d[d],
-            &taps_h[first_h[h], 0], first_h[h + 1] - first_h[h], <char*>&y[n, m, d, h, 0], y.strides[4],
+        of.xs[i] = x.strides[i]
+        of.ys[i] = y.strides[i]
+    shares = (of.outputs + of.share - 1) // of.share
+    images = (of.batch + of.images - 1) // of.images
+    tasks = groups * shares * images * of.axis[0].tiles * of.axis[1].tiles * of.axis[2].tiles
+    for task in prange(tasks, nogil=True, num_threads=num_threads, schedule="dynamic"):
+        failed |= do_task(
+            &of, task, shares, images, <const char*>&x[0, 0, 0, 0, 0], &w[0], group_weights, &bias[0],
+            <char*>&y[0, 0, 0, 0, 0],
         )
     if failed:
-        raise MemoryError("no memory for a row of sums")
+        raise MemoryError("no memory for the sums of a tile")
+
+
+def fill_with_bias(real[:, :, :, :, :] y, const real[::1] bias, int num_threads):
+    """Write the outputs that no tap reaches, and all others with them."""
+    cdef Py_ssize_t task, n, c, d, h, w
+    for task in prange(y.shape[0] * y.shape[1], nogil=True, num_threads=num_threads, schedule="static"):
+        n = task // y.shape[1]
+        c = task % y.shape[1]
+        for d in range(y.shape[2]):
+            for h in range(y.shape[3]):
+                for w in range(y.shape[4]):
+                    y[n, c, d, h, w] = bias[c]
+
+
+cdef int pack_block(
+    const real* w, Py_ssize_t row, Py_ssize_t outputs, Py_ssize_t channels, const Py_ssize_t* ws, const Part* part,
+    const Py_ssize_t* tap_at, const Py_ssize_t* phase_at, real* to,
+) noexcept nogil:
+    """[channel][tap][ROWS] from w, with zeros for rows that are not there; 1 if some weight is not finite."""
+    cdef Py_ssize_t c, e
+    cdef Py_ssize_t at[ROWS]
+    cdef int r, rows = min(ROWS, outputs * part.phases - row)
+    cdef real* start = to
+    for r in range(rows):
+        at[r] = (row + r) // part.phases * ws[2] + phase_at[(row + r) % part.phases]
+    for c in range(channels):
+        for e in range(part.taps):
+            for r in range(rows):
+                to[r] = w[c * ws[1] + at[r] + tap_at[e]]
+            for r in range(rows, ROWS):
+                to[r] = 0
+            to += ROWS
+    return not all_finite(start, to - start)
+
+
+def pack(
+    const real[::1] w, real[::1] packed, Py_ssize_t groups, Py_ssize_t channels, Py_ssize_t outputs,
+    const Py_ssize_t[::1] ws, const Py_ssize_t[:, ::1] parts, const Py_ssize_t[::1] tap_at,
+    const Py_ssize_t[::1] phase_at, int num_threads,
+):
+    """Put the weights in the order in which `contract` reads them; whether all of them are finite.
+
+    The weight of group g, channel c, output channel m, phase p and tap e lies at g * ws[0] + c * ws[1] + m * ws[2] +
+    phase_at[p] + tap_at[e].
+    """
+    cdef const Part* part
+    cdef Py_ssize_t task, i, group, block, blocks, first_phase = 0
+    cdef Py_ssize_t group_weights = packed.shape[0] // groups
+    cdef int bad = 0
+    for i in range(parts.shape[0]):
+        part = <const Part*>&parts[i, 0]
+        blocks = (outputs * part.phases + ROWS - 1) // ROWS
+        for task in prange(groups * blocks, nogil=True, num_threads=num_threads, schedule="static"):
+            group = task // blocks
+            block = task % blocks
+            bad |= pack_block(
+                &w[0] + group * ws[0], block * ROWS, outputs, channels, &ws[0], part, &tap_at[part.first_tap],
+                &phase_at[first_phase], &packed[0] + group * group_weights + part.weight + block * part.block_step,
+            )
+        first_phase += part.phases
+    return not bad
+
+
+def is_finite(const real[::1] w):
+    """Whether no weight is infinite or NaN."""
+    return all_finite(&w[0], w.shape[0])
+
+
+def shape():
+    """Lanes of a vector and rows of a block, which the plan must know."""
+    return LANES, ROWS

@@ -17,7 +17,8 @@ from cython.parallel cimport prange
 from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy, memset
 
-from products cimport LANES, ROWS, Sums, add_products, real, vec, vload, vset, vstore
+from products cimport LANES, ROWS, Sums, add_products, real
+from runs cimport all_finite, copy, copy_run, fill
 
 cdef extern from "transpose.h" nogil:
     """
@@ -94,25 +95,9 @@ cdef struct Work:
     real* sums  # [output channel][line][tap][width]
 
 
-cdef inline void copy(const char* x, Py_ssize_t step, Py_ssize_t count, real* to) noexcept nogil:
-    """Numbers that lie `step` bytes apart."""
-    cdef Py_ssize_t t
-    if step == sizeof(real):
-        memcpy(to, x, count * sizeof(real))
-    else:
-        for t in range(count):
-            to[t] = (<const real*>(x + t * step))[0]
-
-
-cdef inline void fill(real value, Py_ssize_t count, real* to) noexcept nogil:
-    cdef Py_ssize_t t
-    for t in range(count):
-        to[t] = value
-
-
 cdef void copy_pixels(const Problem* of, const Part* part, Work* work) noexcept nogil:
     """Fill the panels with the channels of the pixels of a block."""
-    cdef Py_ssize_t i, c, t, count, channels = part.channels
+    cdef Py_ssize_t i, c, t, channels = part.channels
     cdef Piece* piece
     cdef const char* q
     cdef real* to
@@ -144,20 +129,6 @@ cdef void copy_pixels(const Problem* of, const Part* part, Work* work) noexcept 
             c += LANES
 
 
-cdef bint all_finite(const real* p, Py_ssize_t count) noexcept nogil:
-    """Whether all of `count` numbers, a multiple of LANES, are finite."""
-    cdef vec zeros = vset(0)
-    cdef real lanes[64]
-    cdef Py_ssize_t i
-    for i in range(count // LANES):
-        zeros = zeros + (vload(p + i * LANES) - vload(p + i * LANES))
-    vstore(lanes, zeros)
-    for i in range(LANES):
-        if lanes[i] != 0:
-            return False
-    return True
-
-
 cdef void find_pieces(const Problem* of, Py_ssize_t p0, Py_ssize_t p1, const Part* part, Work* work) noexcept nogil:
     """Cut a block into pieces of rows, and say where its pixels' copies lie."""
     cdef Py_ssize_t p = p0, t, at = 0
@@ -180,21 +151,6 @@ cdef void find_pieces(const Problem* of, Py_ssize_t p0, Py_ssize_t p1, const Par
             at += (piece.count - 1) * work.pixel_step + (part.taps - 1) * work.tap_step + 1
         p += piece.count
         work.pieces += 1
-
-
-cdef inline void copy_run(
-    const Problem* of, const char* g, Py_ssize_t first, Py_ssize_t step, Py_ssize_t count, real outside, real* to
-) noexcept nogil:
-    """Outputs first, first + step, ... of a row of g, with `outside` for those that lie outside."""
-    cdef Py_ssize_t t0 = 0, t1 = count, t
-    if first < 0:
-        t0 = min(count, (-first - 1) // step + 1)
-    if first + (count - 1) * step >= of.out[2]:
-        t1 = max(t0, (of.out[2] - first - 1) // step + 1 if first < of.out[2] else 0)
-    fill(outside, t0, to)
-    fill(outside, count - t1, to + t1)
-    if t0 < t1:
-        copy(g + (first + t0 * step) * of.gs[4], step * of.gs[4] if t1 - t0 > 1 else 0, t1 - t0, to + t0)
 
 
 cdef Py_ssize_t row_of(const Problem* of, const Piece* piece, Py_ssize_t line) noexcept nogil:
@@ -230,7 +186,9 @@ cdef void copy_region(
             start = to + (m - m0) * work.region + piece.at
             for k in range(runs):
                 if at >= 0:
-                    copy_run(of, row, first + k * of.dilation[2], step, count, outside, start + k * PIXELS)
+                    copy_run(
+                        row, of.gs[4], of.out[2], first + k * of.dilation[2], step, count, outside, start + k * PIXELS
+                    )
                 else:
                     fill(outside, count, start + k * PIXELS)
 
@@ -262,6 +220,7 @@ cdef void add_line(
     sums.outer = 1
     sums.inner = work.pixels
     sums.a_step = sums.b_step = 0
+    sums.before = sums.after = NULL
     sums.a_at = work.g_at
     sums.b_at = work.x_at
     sums.a_row = work.region if part.rows > 1 else work.tap_step
@@ -436,7 +395,9 @@ cdef void add_ranges(const Split* split, const real* sums, Py_ssize_t first, Py_
             y[i] += sums[r * split.size + i]
 
 
-cdef int run(const Problem* of, const char* x, const char* g, real* y, Py_ssize_t groups, int num_threads) noexcept nogil:
+cdef int run(
+    const Problem* of, const char* x, const char* g, real* y, Py_ssize_t groups, int num_threads
+) noexcept nogil:
     """All tasks, and the sums of the ranges; 1 where there is no memory."""
     cdef Split split
     cdef Py_ssize_t i

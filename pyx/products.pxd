@@ -1,7 +1,8 @@
 """The inner loop of transposed convolution and of its gradients: rows of one operand times vectors of the other.
 
 y[m, v] += the sum over i and e of a[i * a_step + a_at[e] + m * a_row] * b[i * b_step + b_at[e] + v]: one chain of
-additions from zero, i outside of e, held in registers for up to ROWS rows and a few vectors at a time.
+additions from zero, i outside of e, held in registers for up to ROWS rows and a few vectors at a time. Where `before`
+is not NULL the chain goes on from there; where `after` is not NULL it is put there, to go on later, and not in y.
 """
 
 cdef extern from "simd.h" nogil:
@@ -44,6 +45,8 @@ cdef struct Sums "sums":
     const Py_ssize_t* b_at
     real* y
     Py_ssize_t y_row
+    const real* before  # with y's rows, as `after`
+    real* after
 
 
 cdef inline void products "block_products"(int rows, int vectors, const Sums* s, Py_ssize_t first) noexcept nogil:
@@ -56,10 +59,15 @@ cdef inline void products "block_products"(int rows, int vectors, const Sums* s,
     cdef const real* b = s.b + first
     cdef const real* ae
     cdef const real* be
-    cdef real* y = s.y + first
-    for m in range(rows):
-        for v in range(vectors):
-            total[m][v] = vset(0)
+    cdef real* y
+    if s.before == NULL:
+        for m in range(rows):
+            for v in range(vectors):
+                total[m][v] = vset(0)
+    else:
+        for m in range(rows):
+            for v in range(vectors):
+                total[m][v] = vload(s.before + first + m * s.y_row + v * LANES)
     for _i in range(s.outer):
         for e in range(s.inner):
             ae = a + s.a_at[e]
@@ -71,10 +79,18 @@ cdef inline void products "block_products"(int rows, int vectors, const Sums* s,
                     total[m][v] = total[m][v] + ae[m * row] * part[v]
         a += s.a_step
         b += s.b_step
-    for m in range(rows):
-        for v in range(vectors):
-            vstore(y + v * LANES, vload(y + v * LANES) + total[m][v])
-        y += s.y_row
+    if s.after == NULL:
+        y = s.y + first
+        for m in range(rows):
+            for v in range(vectors):
+                vstore(y + v * LANES, vload(y + v * LANES) + total[m][v])
+            y += s.y_row
+    else:
+        y = s.after + first
+        for m in range(rows):
+            for v in range(vectors):
+                vstore(y + v * LANES, total[m][v])
+            y += s.y_row
 
 
 cdef inline void along "row_products"(int rows, const Sums* s, Py_ssize_t lanes) noexcept nogil:

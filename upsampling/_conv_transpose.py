@@ -53,10 +53,10 @@ def _five(array: np.ndarray) -> np.ndarray:
     return array[at]
 
 
-def _axes(spec: _conv_args.Problem) -> list[tuple[int, ...]]:
+def _axes(spec: _conv_args.Problem) -> list[plan.Size]:
     """(size, out, kernel, stride, padding, dilation) for each of three axes."""
     rank = len(spec.stride)
-    rows = zip(
+    rows: Any = zip(
         spec.input.shape[2:],
         spec.output_shape[2:],
         spec.weight.shape[2:],
@@ -76,64 +76,38 @@ def _precision(dtype: np.dtype) -> tuple[str, Any]:
 
 
 def _contract(
-    x: np.ndarray,
-    w: np.ndarray,
-    bias: np.ndarray,
-    y: np.ndarray,
-    groups: int,
-    strides: tuple[int, int, int],
-    axes: list[tuple[int, ...]],
-    pairs: Callable,
-    phases: Callable,
+    spec: _conv_args.Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray, forward: bool
 ) -> None:
-    """Run the kernel that sums over channels and taps."""
-    depth, height, width = pairs(*axes[0]), pairs(*axes[1]), phases(*axes[2])
-    kernel = [axis[2] for axis in axes]
-    precision = _precision(y.dtype)[0]
-    finite = w.dtype == np.uint64 or bool(np.isfinite(w).all())
-    # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.
-    x, w, bias, y = (array.view(np.float64) if array.dtype == np.uint64 else array for array in (x, w, bias, y))
-    work = y.size * (x.shape[1] // groups) * int(np.prod(kernel)) // max(axes[2][3], 1)
-    _kernels.load("dense", precision).contract(
-        _five(x),
-        np.ascontiguousarray(w).reshape(-1),
-        bias,
-        _five(y),
-        groups,
-        np.array(strides, np.intp),
-        np.array(kernel, np.intp),
-        np.array((width.step, width.xstep), np.intp),
-        depth.first,
-        depth.pairs,
-        height.first,
-        height.pairs,
-        width.first,
-        width.taps,
-        width.start,
-        width.counts,
-        finite,
-        threads_for(work),
-    )
-
-
-def _real_forward(
-    spec: _conv_args.Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray
-) -> None:
-    taps = int(np.prod(w.shape[2:]))
-    start = np.zeros(y.shape[1], y.dtype) if bias is None else np.ascontiguousarray(bias, y.dtype)
-    per_group = w.shape[0] // spec.groups * w.shape[1] * taps
-    strides = (per_group, w.shape[1] * taps, taps)
-    _contract(x, w, start, y, spec.groups, strides, _axes(spec), plan.forward_pairs, plan.forward_phases)
-
-
-def _real_input_gradient(spec: _conv_args.Problem, g: np.ndarray, w: np.ndarray, y: np.ndarray) -> None:
-    taps = int(np.prod(w.shape[2:]))
+    """Sum over channels and taps: the transposed convolution, or its gradient with respect to the input."""
     axes = _axes(spec)
-    per_group = w.shape[0] // spec.groups * w.shape[1] * taps
-    strides = (per_group, taps, w.shape[1] * taps)
-    _contract(
-        g, w, np.zeros(y.shape[1], y.dtype), y, spec.groups, strides, axes, plan.backward_pairs, plan.backward_phases
+    taps = int(np.prod(w.shape[2:]))
+    channels, outputs = x.shape[1] // spec.groups, y.shape[1] // spec.groups
+    by_input, by_output = w.shape[1] * taps, taps
+    strides = (w.shape[0] // spec.groups * by_input, *((by_input, by_output) if forward else (by_output, by_input)))
+    threads = threads_for(spec.input.size * w.shape[1] * taps)
+    kernel = _kernels.load("dense", _precision(y.dtype)[0])
+    lanes, rows = kernel.shape()
+    found = plan.plan(
+        plan.Problem(
+            tuple(axes), forward, x.shape[0], spec.groups, channels, outputs, threads, lanes, rows, y.dtype.itemsize
+        )
     )
+    start = np.zeros(y.shape[1], y.dtype) if bias is None else np.ascontiguousarray(bias, y.dtype)
+    # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.
+    x, w, start, y = (array.view(np.float64) if array.dtype == np.uint64 else array for array in (x, w, start, y))
+    flat = np.ascontiguousarray(w).reshape(-1)
+    if not found.whole:
+        kernel.fill_with_bias(_five(y), start, threads)
+    for part in found.passes:
+        packed = np.empty(spec.groups * part.group_weights, w.dtype)
+        finite = kernel.pack(
+            flat, packed, spec.groups, channels, outputs, np.array(strides, np.intp), part.parts, part.tap_at,
+            part.phase_at, threads,
+        )  # fmt: skip
+        kernel.contract(
+            _five(x), packed, start, _five(y), spec.groups, part.group_weights, not finite, part.tile, part.axes,
+            *part.segments, *part.phases, part.parts, part.offset, part.weight_at, part.where, threads,
+        )  # fmt: skip
 
 
 def _real_weight_gradient(spec: _conv_args.Problem, x: np.ndarray, g: np.ndarray) -> np.ndarray:
@@ -174,7 +148,7 @@ def _forward(spec: _conv_args.Problem, bias: np.ndarray | None, result: np.ndarr
 
         def run(x: np.ndarray, w: np.ndarray) -> np.ndarray:
             y = np.empty(shape, x.dtype)
-            _real_forward(spec, x, w, None, y)
+            _contract(spec, x, w, None, y, forward=True)
             return y
 
         result[...] = _complex_parts(run, _arrays.readable(spec.input), _arrays.readable(spec.weight))
@@ -183,7 +157,7 @@ def _forward(spec: _conv_args.Problem, bias: np.ndarray | None, result: np.ndarr
         return
     x, w = _computed(spec.input), _computed(spec.weight)
     y = result if result.dtype == x.dtype else _arrays.allocate(shape, x.dtype, _arrays.is_channels_last(result))
-    _real_forward(spec, x, w, None if bias is None else bias.astype(x.dtype), y)
+    _contract(spec, x, w, None if bias is None else bias.astype(x.dtype), y, forward=True)
     if y is not result:
         result[...] = y.astype(result.dtype)
 
@@ -211,7 +185,7 @@ def _backward(rank: int, spec: _conv_args.Problem, grad_output: Any, output_mask
     def input_gradient(g: np.ndarray, w: np.ndarray) -> np.ndarray:
         y = _arrays.allocate(spec.input.shape, g.dtype, _arrays.is_channels_last(g))
         if y.size:
-            _real_input_gradient(spec, g, w, y)
+            _contract(spec, g, w, None, y, forward=False)
         return y
 
     def weight_gradient(x: np.ndarray, g: np.ndarray) -> np.ndarray:

@@ -1,117 +1,335 @@
-"""Plans of transposed convolution: which taps each output reads, from sizes and parameters alone.
+"""Plans of transposed convolution: which taps each output reads, and in which tiles, from sizes alone.
 
 On one axis, with stride s, padding p and dilation d, out[o] takes w[k] * in[i] for all (i, k) with
-i * s + k * d = o + p. The residue of o + p modulo s is the output's phase, and fixes its taps.
+i * s + k * d = o + p. Write o = s * t + r. The residue r (the phase) fixes which taps take part, and tap k reads
+in[t + (r + p - k * d) / s]: phase by phase, a convolution of stride 1. The gradient with respect to the input has one
+phase, in which tap k of output i reads grad[i * s + k * d - p].
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from functools import lru_cache
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
+Size = tuple[int, int, int, int, int, int]  # size, out, kernel, stride, padding, dilation of an axis
 
-class Pairs(NamedTuple):
-    """For each output, a run of (tap, source index) pairs: output o owns pairs[first[o]:first[o + 1]]."""
-
-    first: np.ndarray
-    pairs: np.ndarray
+BLOCK = 16  # channels in a chain of additions, as in dense.pyx
+MOST_PHASES = 256  # of all axes in one pass of the kernel
+SUMS = 2**19  # bytes of sums in a task's scratch
+COPIES = 2**19  # bytes of a task's copies of x
 
 
 class Phases(NamedTuple):
-    """Phase r owns outputs start[r] + step * t for t < counts[r]; its taps are (tap, source) rows first[r] and on.
+    """The phases of an axis that some tap reaches: phase r owns outputs start[r] + out_step * t for t < counts[r].
 
-    A tap reads the source at source + xstep * t where that lies inside.
+    Its taps are tap[first[r]:first[r + 1]] and read the source at source + step * t where that lies inside.
     """
 
-    first: np.ndarray
-    taps: np.ndarray
     start: np.ndarray
     counts: np.ndarray
+    first: np.ndarray
+    tap: np.ndarray
+    source: np.ndarray
     step: int
-    xstep: int
+    out_step: int
+    whole: bool  # every output is in one of the phases
 
 
-def _integers(values: list) -> np.ndarray:
-    return np.array(values, np.intp)
-
-
-def _rows(values: list) -> np.ndarray:
-    """Return rows of two, never of no length, so that a kernel may take the address of the first."""
-    return _integers(values or [(0, 0)]).reshape(-1, 2)
-
-
-def _pairs(owners: int, owner: np.ndarray, tap: np.ndarray, source: np.ndarray) -> Pairs:
-    """Sort what each owner reads, by tap."""
-    order = np.lexsort((tap, owner))
-    first = np.searchsorted(owner[order], np.arange(owners + 1))
-    pairs = np.stack((tap, source), axis=1)[order]
-    # Never of no length, so that a kernel may take the address of the first.
-    return Pairs(first.astype(np.intp), np.ascontiguousarray(pairs if len(pairs) else np.zeros((1, 2)), np.intp))
-
-
-def _meetings(
-    size: int, out: int, kernel: int, stride: int, padding: int, dilation: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return every (tap, input, output) with output = input * stride + tap * dilation - padding."""
-    taps, inputs, outputs = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)], [np.zeros(0, np.intp)]
-    for k, (begin, end, shift) in enumerate(_inside(size, out, kernel, stride, padding, dilation)):
-        if end > begin:
-            run = np.arange(end - begin, dtype=np.intp)
-            taps.append(np.full(end - begin, k, np.intp))
-            inputs.append(begin + run)
-            outputs.append(begin * stride + shift + run * (stride if end - begin > 1 else 0))
-    return np.concatenate(taps), np.concatenate(inputs), np.concatenate(outputs)
-
-
-@lru_cache(maxsize=512)
-def forward_pairs(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> Pairs:
-    """Return the pairs of a transposed convolution's outputs on an outer axis."""
-    taps, inputs, outputs = _meetings(size, out, kernel, stride, padding, dilation)
-    return _pairs(out, outputs, taps, inputs)
-
-
-@lru_cache(maxsize=512)
-def backward_pairs(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> Pairs:
-    """Return the pairs of the input's gradient: input i reads the output gradient where its taps fall."""
-    taps, inputs, outputs = _meetings(size, out, kernel, stride, padding, dilation)
-    return _pairs(size, inputs, taps, outputs)
+def _phases(
+    start: np.ndarray, count: np.ndarray, tap: np.ndarray, source: np.ndarray, step: int, out_step: int, outputs: int
+) -> Phases:
+    """Sort taps, each with its phase's start and count, by phase."""
+    order = np.lexsort((tap, start))
+    start, count, tap, source = start[order], count[order], tap[order], source[order]
+    starts, first = np.unique(start, return_index=True)
+    counts = count[first]
+    return Phases(starts, counts, np.append(first, len(tap)), tap, source, step, out_step, int(counts.sum()) == outputs)
 
 
 @lru_cache(maxsize=512)
 def forward_phases(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> Phases:
-    """Return the phases of a transposed convolution's outputs on the inner axis; only those that own an output."""
-    first, taps, start, count = [0], [], [], []
-    for o in range(min(stride, out)):
-        start.append(o)
-        count.append((out - o + stride - 1) // stride)
-        for k in range(kernel):
-            reach = o + padding - k * dilation
-            if reach % stride == 0 and reach // stride < size and reach // stride + count[-1] > 0:
-                taps.append((k, reach // stride))
-        first.append(len(taps))
-    return Phases(_integers(first), _rows(taps), _integers(start), _integers(count), stride, 1)
+    """Return the phases of a transposed convolution's outputs."""
+    if size == 1:
+        stride = out  # only input 0 is read, so each output may be a phase of its own, with one tap
+    tap = np.arange(kernel)
+    at = tap * dilation - padding
+    start = at % stride
+    source = (start - at) // stride
+    count = (out - 1 - start) // stride + 1
+    reached = (start < out) & (source < size) & (source + count > 0)
+    return _phases(start[reached], count[reached], tap[reached], source[reached], 1, stride, out)
 
 
 @lru_cache(maxsize=512)
 def backward_phases(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> Phases:
-    """Return the one phase of the input's gradient on the inner axis."""
-    taps = [(k, k * dilation - padding) for k in range(kernel) if k * dilation - padding < out]
-    return Phases(_integers([0, len(taps)]), _rows(taps), _integers([0]), _integers([size]), 1, stride)
+    """Return the one phase of the gradient with respect to the input."""
+    tap = np.arange(kernel)
+    source = tap * dilation - padding
+    before = np.maximum(-(source // stride), 0)  # the first t that reads at 0 or later
+    reached = (before < size) & (source < out - before * stride)
+    tap, source = tap[reached], source[reached]
+    return _phases(np.zeros_like(tap), np.full_like(tap, size), tap, source, stride, 1, size)
 
 
-def _inside(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> list[tuple[int, int, int]]:
-    """Return for each tap the inputs (begin, end) whose output i * stride + shift lies inside, and the shift."""
-    rows = []
-    for k in range(kernel):
-        shift = k * dilation - padding
-        begin = min(max(0, -(shift // stride)), size)
-        rows.append((begin, min(size, max(begin, (out - 1 - shift) // stride + 1)), shift))
-    return rows
+class Family(NamedTuple):
+    """Phases of an axis that read the same sources."""
+
+    number: np.ndarray  # of each phase
+    tap: np.ndarray  # [phase, tap]
+    source: np.ndarray
 
 
-@lru_cache(maxsize=512)
-def tap_ranges(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> np.ndarray:
-    """Return (begin, end, shift) for each tap: the inputs whose output i * stride + shift lies inside."""
-    return _integers(_inside(size, out, kernel, stride, padding, dilation)).reshape(-1, 3)
+def _families(phases: Phases) -> list[Family]:
+    """Part the phases. Sources of a phase are an arithmetic progression, the same for all phases but for its start."""
+    length = np.diff(phases.first)
+    keys = np.stack((phases.source[phases.first[:-1]], length), axis=1)
+    _, member = np.unique(keys, axis=0, return_inverse=True)
+    member = member.reshape(-1)
+    families = []
+    for i in range(int(member.max()) + 1):
+        number = np.flatnonzero(member == i)
+        at = phases.first[number][:, None] + np.arange(length[number[0]])
+        families.append(Family(number, phases.tap[at], phases.source[at[0]]))
+    return families
+
+
+def _pieces(phases: Phases, most: int) -> list[Phases]:
+    """Cut an axis into at most `most` phases each."""
+    count = len(phases.start)
+    if count <= most:
+        return [phases]
+    return [
+        phases._replace(
+            start=phases.start[i : i + most],
+            counts=phases.counts[i : i + most],
+            first=phases.first[i : i + most + 1] - phases.first[i],
+            tap=phases.tap[phases.first[i] : phases.first[min(i + most, count)]],
+            source=phases.source[phases.first[i] : phases.first[min(i + most, count)]],
+        )
+        for i in range(0, count, most)
+    ]
+
+
+def _passes(axes: list[Phases]) -> Iterator[list[Phases]]:
+    """Cut the phases into passes of at most MOST_PHASES, from the inner axis outwards."""
+    most, pieces = MOST_PHASES, []
+    for phases in reversed(axes):
+        pieces.append(_pieces(phases, most))
+        most = max(1, most // len(pieces[-1][0].start))
+    for picked in itertools.product(*reversed(pieces)):
+        yield list(picked)
+
+
+class Layout(NamedTuple):
+    """The segments in which the sources of an axis are copied: source k of the axis lies at `at[k]` of `segment[k]`."""
+
+    first: np.ndarray  # the first source of each segment
+    reach: int
+    source: np.ndarray
+    segment: np.ndarray
+    at: np.ndarray
+
+
+def _layouts(phases: Phases) -> list[Layout]:
+    """Return the ways of copying an axis: a segment for each source, or one for each residue, longer by its reach."""
+    source = np.unique(phases.source)
+    count = np.arange(len(source))
+    apart = Layout(source, 0, source, count, np.zeros_like(source))
+    residue, segment = np.unique(source % phases.step, return_inverse=True)
+    segment = segment.reshape(-1)
+    place = source // phases.step
+    first = np.full(len(residue), source.max() // phases.step)
+    np.minimum.at(first, segment, place)
+    at = place - first[segment]
+    reach = int(at.max())
+    if reach == 0:
+        return [apart]
+    return [Layout(first * phases.step + residue, reach, source, segment, at), apart]
+
+
+class Problem(NamedTuple):
+    """What a plan depends on. Channels are summed over, outputs written, both of one group."""
+
+    axes: tuple[Size, ...]
+    forward: bool
+    batch: int
+    groups: int
+    channels: int
+    outputs: int
+    threads: int
+    lanes: int
+    rows: int  # that the kernel multiplies at once
+    itemsize: int
+
+
+class Tile(NamedTuple):
+    """How the outputs of a pass are cut into tasks."""
+
+    images: int
+    size: tuple[int, int, int]
+    layouts: tuple[Layout, ...]
+    share: int  # output channels of a task
+    chunk: int  # channels copied at once
+
+
+class Pass(NamedTuple):
+    """The tables of one run of the kernel; see dense.pyx."""
+
+    tile: np.ndarray
+    axes: np.ndarray
+    segments: tuple[np.ndarray, ...]
+    phases: tuple[np.ndarray, ...]
+    parts: np.ndarray
+    offset: np.ndarray
+    weight_at: np.ndarray
+    where: np.ndarray
+    tap_at: np.ndarray  # of each tap of each part, and
+    phase_at: np.ndarray  # of each phase of each part: their sum is the tap's place in the weight
+    group_weights: int
+
+
+class Plan(NamedTuple):
+    """The passes, and whether they write every output."""
+
+    passes: list[Pass]
+    whole: bool
+
+
+def _ceil(size: int, piece: int) -> int:
+    return (size + piece - 1) // piece
+
+
+def _cut(size: int, most: int, unit: int = 1) -> int:
+    """Return the size of equal pieces of at most `most`, rounded up to a unit."""
+    return _ceil(_ceil(size, _ceil(size, most)), unit) * unit
+
+
+def _box(problem: Problem, domain: list[int], reach: list[int], lanes: int) -> tuple[list[int], int]:
+    """Return the sizes on (images, D, H, W) of a tile of about so many lanes, and its lanes."""
+    sizes = [1, 1, 1, 1]
+    used = 1  # lanes from the start of one row (plane, image) to the start of the next
+    total = 1
+    for axis in (3, 2, 1, 0):
+        extent = domain[axis]
+        fitting = max(1, (lanes - total) // used + 1)
+        sizes[axis] = extent if fitting >= extent else _cut(extent, fitting, problem.lanes if axis == 3 else 1)
+        sizes[axis] = min(sizes[axis], extent)
+        total += (sizes[axis] - 1) * used
+        used *= sizes[axis] + reach[axis]
+        if sizes[axis] < extent:
+            break
+    return sizes, total
+
+
+def _cost(problem: Problem, taps: int, rows: int, layouts: tuple[Layout, ...], box: list[int], lanes: int) -> tuple:
+    """Estimate the cycles of a tile that depend on its output channels, and those that do not."""
+    length = [box[0], *(size + layout.reach for size, layout in zip(box[1:], layouts, strict=True))]
+    segments = prod(len(layout.first) for layout in layouts)
+    vectors = _ceil(lanes, problem.lanes)
+    products = problem.channels * taps * (vectors / 2 + 0.25)
+    sums = rows * vectors * (2 * (1 + problem.channels / BLOCK) + 2)
+    copies = problem.channels * segments * prod(length[:3]) * (10 + length[3] / 4 * (1 if layouts[2].reach else 2))
+    return products + sums, copies
+
+
+def _choose(problem: Problem, axes: list[Phases], taps: int, rows: int, unit: int) -> Tile:
+    """Choose the cheapest of some tiles; shares are multiples of `unit` output channels."""
+    domain = [problem.batch, *(int(phases.counts.max()) for phases in axes)]
+    best: tuple[float, Tile] | None = None
+    vector = problem.itemsize * problem.lanes
+    for layouts in itertools.product(*map(_layouts, axes)):
+        reach = [0, *(layout.reach for layout in layouts)]
+        for target in (24, 12, 6, 3):
+            box, lanes = _box(problem, domain, reach, target * problem.lanes)
+            own, shared = _cost(problem, taps, rows, layouts, box, lanes)
+            tiles = problem.groups * prod(_ceil(n, size) for n, size in zip(domain, box, strict=True))
+            size = prod(n + more for n, more in zip(box, reach, strict=True)) * problem.itemsize
+            size *= prod(len(layout.first) for layout in layouts)
+            limit = max(1, SUMS // (rows * _ceil(lanes, problem.lanes) * vector))  # of outputs in a share
+            shares = _ceil(problem.outputs, limit)
+            for parts in sorted(
+                {shares, max(shares, _ceil(problem.threads, tiles)), max(shares, _ceil(4 * problem.threads, tiles))}
+            ):
+                share = min(problem.outputs, _cut(problem.outputs, max(1, problem.outputs // parts), unit))
+                tasks = tiles * _ceil(problem.outputs, share)
+                cost = _ceil(tasks, problem.threads) * (own * share + shared * max(1, size * BLOCK / COPIES) + 500)
+                if best is None or cost < best[0]:
+                    chunk = min(BLOCK, problem.channels)
+                    while chunk > 1 and chunk * size > COPIES:
+                        chunk = 2 ** ((chunk - 1).bit_length() - 1)
+                    best = cost, Tile(box[0], (box[1], box[2], box[3]), layouts, share, chunk)
+    assert best is not None
+    return best[1]
+
+
+def _ints(values: object) -> np.ndarray:
+    return np.ascontiguousarray(values, np.intp)
+
+
+def _pass(problem: Problem, axes: list[Phases]) -> Pass:
+    """Make the tables of a pass."""
+    kernel = [axis[2] for axis in problem.axes]
+    families = list(itertools.product(*map(_families, axes)))
+    taps = [prod(len(family.source) for family in part) for part in families]
+    phases = [prod(len(family.number) for family in part) for part in families]
+    # Shares begin with a block of rows in every part.
+    unit = max(problem.rows // np.gcd(problem.rows, n) for n in phases)
+    tile = _choose(problem, axes, sum(map(np.multiply, taps, phases)), sum(phases), int(unit))
+    length = [size + layout.reach for size, layout in zip(tile.size, tile.layouts, strict=True)]
+    segment = tile.images * prod(length)
+    segments = [len(layout.first) for layout in tile.layouts]
+    where = np.empty([*(len(axis.start) for axis in axes), 2], np.intp)
+    parts, offsets, tap_at, phase_at = [], [], [], []
+    weights = 0
+    for i, part in enumerate(families):
+        places = [np.searchsorted(layout.source, f.source) for layout, f in zip(tile.layouts, part, strict=True)]
+        number = [layout.segment[place] for layout, place in zip(tile.layouts, places, strict=True)]
+        at = [layout.at[place] for layout, place in zip(tile.layouts, places, strict=True)]
+        offsets.append(_outer(number, segments) * segment + _outer(at, length))
+        tap_at.append(_outer([family.tap[0] for family in part], kernel))
+        phase_at.append(_outer([family.tap[:, 0] for family in part], kernel) - tap_at[-1][0])
+        where[np.ix_(*(family.number for family in part))] = np.stack(
+            (np.full(phases[i], i), np.arange(phases[i])), axis=1
+        ).reshape(*(len(family.number) for family in part), 2)
+        block = problem.channels * taps[i] * problem.rows
+        parts.append((taps[i], phases[i], sum(taps[:i]), weights, block, taps[i] * problem.rows, 1))
+        weights += block * _ceil(problem.outputs * phases[i], problem.rows)
+    sizes = [
+        (axis[0] if problem.forward else axis[1], p.step, p.out_step, int(p.counts.max()), n, layout.reach)
+        for axis, p, n, layout in zip(problem.axes, axes, tile.size, tile.layouts, strict=True)
+    ]
+    pitch = prod(segments) * segment
+    return Pass(
+        _ints((tile.images, tile.share, tile.chunk, segment, pitch)),
+        _ints(sizes),
+        tuple(_ints(layout.first) for layout in tile.layouts),
+        tuple(_ints(np.stack((axis.start, axis.counts), axis=1)) for axis in axes),
+        _ints(parts),
+        _ints(np.concatenate(offsets)),
+        _ints(np.concatenate([np.arange(n) * problem.rows for n in taps])),
+        _ints(where.reshape(-1, 2)),
+        _ints(np.concatenate(tap_at)),
+        _ints(np.concatenate(phase_at)),
+        weights,
+    )
+
+
+def _outer(numbers: list[np.ndarray], sizes: list[int]) -> np.ndarray:
+    """Return the places of all combinations of three indices in an array of these sizes, in order."""
+    d, h, w = np.ix_(*numbers)
+    return ((d * sizes[1] + h) * sizes[2] + w).reshape(-1)
+
+
+@lru_cache(maxsize=256)
+def plan(problem: Problem) -> Plan:
+    """Return the plan of a transposed convolution (forward) or of its gradient with respect to the input."""
+    axes = [(forward_phases if problem.forward else backward_phases)(*axis) for axis in problem.axes]
+    whole = all(axis.whole for axis in axes)
+    if not all(len(axis.start) for axis in axes):
+        return Plan([], False)
+    return Plan([_pass(problem, list(picked)) for picked in _passes(axes)], whole)
