@@ -11,7 +11,7 @@ groups of LANES, transposed, so that a vector holds one column of the group and 
 scale and the number of channels. All sums are exact, so the order of additions and the tasks change no bit.
 """
 
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy
@@ -220,11 +220,9 @@ cdef void across_first(const Job* job, const Scratch* s) noexcept nogil:
             memcpy(job.dst + (y + r) * job.dst_row + offset, out[r], samples * sizeof(pixel))
 
 
-cdef int run(const Job* job) noexcept nogil:
-    """Run one task; 1 where its memory was not to be had."""
-    cdef Scratch s
+cdef Py_ssize_t scratch_of(const Job* job, char* memory, Scratch* s) noexcept nogil:
+    """Lay out what a task keeps in `memory`; the bytes that it takes, which depend on its columns alone."""
     cdef Py_ssize_t pointers = rounded(job.y.taps * sizeof(pixel*), 64), tile = 0, narrow = 0, ring = 0, mid = 0
-    cdef char* memory
     s.slots = s.pitch = s.across_pitch = 0
     s.tiled = False
     if job.order != ACROSS_ONLY:
@@ -240,20 +238,26 @@ cdef int run(const Job* job) noexcept nogil:
         if job.order == ACROSS_FIRST:
             s.across_pitch = rounded(sample_count(job), 64)
             mid = LANES * s.across_pitch * sizeof(pixel)
-    memory = <char*>scratch(pointers + ring + tile + narrow + mid)
-    if memory == NULL:
-        return 1
-    s.rows = <const pixel**>memory
-    s.ring = <pixel*>(memory + pointers)
-    s.tile = <int32_t*>(memory + pointers + ring)
-    s.narrow = memory + pointers + ring + tile
-    s.across = <pixel*>(memory + pointers + ring + tile + narrow)
-    if job.order == ALONG_FIRST:
-        along_first(job, &s)
-    else:
-        across_first(job, &s)
-    free(memory)
-    return 0
+    if memory != NULL:
+        s.rows = <const pixel**>memory
+        s.ring = <pixel*>(memory + pointers)
+        s.tile = <int32_t*>(memory + pointers + ring)
+        s.narrow = memory + pointers + ring + tile
+        s.across = <pixel*>(memory + pointers + ring + tile + narrow)
+    return rounded(pointers + ring + tile + narrow + mid, 64)
+
+
+cdef Py_ssize_t most_scratch(const Job* job, Py_ssize_t strip, Py_ssize_t width) noexcept nogil:
+    """Bytes that suffice for the task of any strip."""
+    cdef Job part = job[0]
+    cdef Scratch s
+    cdef Py_ssize_t most = 0
+    part.x0 = 0
+    while part.x0 < width:
+        part.x1 = min(width, part.x0 + strip)
+        most = max(most, scratch_of(&part, NULL, &s))
+        part.x0 = part.x1
+    return most
 
 
 cdef Py_ssize_t strip_width(const Job* job, Py_ssize_t width) noexcept nogil:
@@ -282,7 +286,8 @@ def resize(
     cdef Job job
     cdef Py_ssize_t planes = dst.shape[0], height = dst.shape[1], width = dst.shape[2]
     cdef Py_ssize_t strips, strip, bands, band, tasks, task, plane_in, plane_out
-    cdef int failed = 0
+    cdef Py_ssize_t room
+    cdef char* memory
     job.src = &src[0, 0, 0, 0]
     job.dst = &dst[0, 0, 0, 0]
     job.src_row = src.strides[1] // <Py_ssize_t>sizeof(pixel)
@@ -303,18 +308,26 @@ def resize(
     band = (height + bands - 1) // bands
     bands = (height + band - 1) // band
     tasks = planes * bands * strips
+    num_threads = <int>min(num_threads, tasks)
+    # All scratch is had before anything is written, so that a call that raises has written nothing.
+    room = most_scratch(&job, strip, width)
+    memory = <char*>scratch(room * num_threads)
+    if memory == NULL:
+        raise MemoryError(f"there is no memory for {room * num_threads} bytes of rows that a resize keeps")
     for task in prange(tasks, nogil=True, num_threads=num_threads, schedule="dynamic"):
-        failed += run_part(&job, task, strips, strip, bands, band, width, height, plane_in, plane_out)
-    if failed:
-        raise MemoryError("there is no memory for the rows that a resize keeps")
+        run_part(
+            &job, memory + threadid() * room, task, strips, strip, bands, band, width, height, plane_in, plane_out
+        )
+    free(memory)
 
 
-cdef int run_part(
-    const Job* job, Py_ssize_t task, Py_ssize_t strips, Py_ssize_t strip, Py_ssize_t bands, Py_ssize_t band,
-    Py_ssize_t width, Py_ssize_t height, Py_ssize_t plane_in, Py_ssize_t plane_out,
+cdef void run_part(
+    const Job* job, char* memory, Py_ssize_t task, Py_ssize_t strips, Py_ssize_t strip, Py_ssize_t bands,
+    Py_ssize_t band, Py_ssize_t width, Py_ssize_t height, Py_ssize_t plane_in, Py_ssize_t plane_out,
 ) noexcept nogil:
     """Cut the task's part out of the whole, and run it."""
     cdef Job part = job[0]
+    cdef Scratch s
     cdef Py_ssize_t plane = task // (strips * bands)
     part.src += plane * plane_in
     part.dst += plane * plane_out
@@ -322,4 +335,8 @@ cdef int run_part(
     part.x1 = min(width, part.x0 + strip)
     part.y0 = task // strips % bands * band
     part.y1 = min(height, part.y0 + band)
-    return run(&part)
+    scratch_of(&part, memory, &s)
+    if part.order == ALONG_FIRST:
+        along_first(&part, &s)
+    else:
+        across_first(&part, &s)
