@@ -3,10 +3,16 @@
 cdef extern from *:
     """
     #if defined(__x86_64__) || defined(_M_X64)
-    /* __builtin_cpu_supports also asks whether the operating system saves the registers. */
+    #include <cpuid.h>
+    /* __builtin_cpu_supports also asks whether the operating system saves the registers; older compilers do not know
+     * "f16c" there. */
+    static int has_f16c(void) {
+        unsigned a, b, c, d;
+        return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
+    }
     static int has_avx2(void) {
         __builtin_cpu_init();
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
     }
     static int has_avx512(void) {
         return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
