@@ -28,7 +28,7 @@ cdef extern from "simd.h" nogil:
 
 cdef enum:
     BLOCK = 16
-    MOST_PHASES = 256  # of the inner axis
+    MOST_PHASES = 1024  # of the inner axis
 
 cdef struct Axis:
     Py_ssize_t size  # of x
@@ -64,6 +64,8 @@ cdef struct Problem:
     Py_ssize_t chunk  # channels in scratch at once: a divisor of BLOCK
     Py_ssize_t parts
     const Part* part
+    Py_ssize_t taps  # of all parts
+    const Py_ssize_t* source  # of each tap on each axis: it reads x at source + step * t
     const Py_ssize_t* offset  # of each tap in scratch
     const Py_ssize_t* weight_at
     const Py_ssize_t* where  # for each phase of all axes its part and its number there
@@ -90,6 +92,8 @@ cdef struct Tile:
     real* outside
     real* sums
     real* chains  # where chains go on in the next chunk
+    Py_ssize_t* offset  # of the taps that reach into x from somewhere in the tile,
+    Py_ssize_t* weight_at  # at the places of their parts' taps
 
 
 cdef void copy_row(
@@ -156,20 +160,38 @@ cdef void add_without_outside(const Sums* s, Py_ssize_t rows, Py_ssize_t lanes, 
             v0 += count
 
 
-cdef void add_part(const Problem* of, const Tile* tile, const Part* part, Py_ssize_t c0, Py_ssize_t channels,
-                   Py_ssize_t first_row) noexcept nogil:
+cdef Py_ssize_t find_taps(const Problem* of, const Tile* tile, const Part* part) noexcept nogil:
+    """List the taps of a part that reach into x from somewhere in the tile; how many there are."""
+    cdef Py_ssize_t e, i, source, to = part.first_tap
+    cdef bint reached
+    for e in range(part.first_tap, part.first_tap + part.taps):
+        reached = True
+        for i in range(3):
+            source = of.source[3 * e + i] + of.axis[i].step * tile.first[i]
+            if source >= of.axis[i].size or source + of.axis[i].step * (tile.count[i] - 1) < 0:
+                reached = False
+        if reached:
+            tile.offset[to] = of.offset[e]
+            tile.weight_at[to] = of.weight_at[e]
+            to += 1
+    return to - part.first_tap
+
+
+cdef void add_part(
+    const Problem* of, const Tile* tile, const Part* part, Py_ssize_t c0, Py_ssize_t channels, Py_ssize_t first_row
+) noexcept nogil:
     """Add the products of some channels to the sums of a part."""
     cdef Sums sums
     cdef Py_ssize_t rows = tile.outputs * part.phases, row = 0, at, count
     sums.outer = channels
-    sums.inner = part.taps
+    sums.inner = find_taps(of, tile, part)
     sums.a = tile.w + part.weight + tile.first_output * part.phases // ROWS * part.block_step + c0 * part.channel_step
     sums.a_row = part.row_step
     sums.a_step = part.channel_step
-    sums.a_at = of.weight_at + part.first_tap
+    sums.a_at = tile.weight_at + part.first_tap
     sums.b = tile.copied
     sums.b_step = of.pitch
-    sums.b_at = of.offset + part.first_tap
+    sums.b_at = tile.offset + part.first_tap
     sums.y_row = tile.width
     while row < rows:
         count = min(ROWS, rows - row)
@@ -291,7 +313,8 @@ cdef void start(const Problem* of, const Tile* tile) noexcept nogil:
 
 cdef int do_tile(const Problem* of, Tile* tile) noexcept nogil:
     """Compute a tile; 1 where there is no memory."""
-    cdef Py_ssize_t i, copied = of.chunk * of.pitch + LANES, rows = 0, lanes
+    cdef Py_ssize_t i, copied = of.chunk * of.pitch + LANES, rows = 0, lanes, sums
+    cdef bint goes_on = of.chunk < BLOCK and of.chunk < of.channels
     for i in range(of.parts):
         rows += tile.outputs * of.part[i].phases
     lanes = tile.images - 1
@@ -299,19 +322,23 @@ cdef int do_tile(const Problem* of, Tile* tile) noexcept nogil:
         lanes = lanes * (of.axis[i].tile + of.axis[i].reach) + tile.count[i] - 1
     tile.lanes = lanes + 1
     tile.width = (tile.lanes + LANES - 1) // LANES * LANES
-    tile.sums = <real*>scratch(
-        (rows * tile.width * (1 if of.chunk == BLOCK else 2) + copied * (2 if of.careful else 1)) * sizeof(real)
+    sums = rows * tile.width
+    copied = copied * (2 if of.careful else 1)
+    tile.offset = <Py_ssize_t*>scratch(
+        2 * of.taps * sizeof(Py_ssize_t) + (sums * (2 if goes_on else 1) + copied) * sizeof(real)
     )
-    if tile.sums == NULL:
+    if tile.offset == NULL:
         return 1
-    tile.chains = tile.sums + rows * tile.width
-    tile.copied = tile.sums + rows * tile.width * (1 if of.chunk == BLOCK else 2)
-    tile.outside = tile.copied + copied
-    memset(tile.copied, 0, copied * (2 if of.careful else 1) * sizeof(real))
+    tile.weight_at = tile.offset + of.taps
+    tile.copied = <real*>(tile.weight_at + of.taps)
+    tile.outside = tile.copied + of.chunk * of.pitch + LANES
+    tile.sums = tile.copied + copied
+    tile.chains = tile.sums + sums
+    memset(tile.copied, 0, copied * sizeof(real))
     start(of, tile)
     add_channels(of, tile)
     store(of, tile)
-    free(tile.sums)
+    free(tile.offset)
     return 0
 
 
@@ -362,8 +389,8 @@ def contract(
     Py_ssize_t group_weights, bint careful, const Py_ssize_t[::1] tile, const Py_ssize_t[:, ::1] axes,
     const Py_ssize_t[::1] segment_d, const Py_ssize_t[::1] segment_h, const Py_ssize_t[::1] segment_w,
     const Py_ssize_t[:, ::1] phase_d, const Py_ssize_t[:, ::1] phase_h, const Py_ssize_t[:, ::1] phase_w,
-    const Py_ssize_t[:, ::1] parts, const Py_ssize_t[::1] offset, const Py_ssize_t[::1] weight_at,
-    const Py_ssize_t[:, ::1] where, int num_threads,
+    const Py_ssize_t[:, ::1] parts, const Py_ssize_t[:, ::1] source, const Py_ssize_t[::1] offset,
+    const Py_ssize_t[::1] weight_at, const Py_ssize_t[:, ::1] where, int num_threads,
 ):
     """Write the outputs of all phases of the tables; `careful` says that some weight is not finite.
 
@@ -385,6 +412,8 @@ def contract(
     of.pitch = tile[4]
     of.parts = parts.shape[0]
     of.part = <const Part*>&parts[0, 0]
+    of.taps = offset.shape[0]
+    of.source = &source[0, 0]
     of.offset = &offset[0]
     of.weight_at = &weight_at[0]
     of.where = &where[0, 0]

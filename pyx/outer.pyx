@@ -193,18 +193,23 @@ cdef void copy_region(
                     fill(outside, count, start + k * PIXELS)
 
 
-cdef void add_one_by_one(const Sums* sums, Py_ssize_t rows, Py_ssize_t lanes, const real* outside) noexcept nogil:
+cdef void add_without_outside(const Sums* sums, Py_ssize_t rows, Py_ssize_t lanes, const real* outside) noexcept nogil:
     """As add_products, without the products with what lies outside: there `outside` holds another number."""
+    cdef real chain[PANEL]
+    cdef real a
+    cdef const real* b
     cdef Py_ssize_t m, v, t, at
-    cdef real total
     for m in range(rows):
+        fill(0, lanes, chain)
+        for t in range(sums.inner):
+            at = sums.a_at[t] + m * sums.a_row
+            a = sums.a[at]
+            b = sums.b + sums.b_at[t]
+            if memcmp(sums.a + at, outside + at, sizeof(real)) == 0:
+                for v in range(lanes):
+                    chain[v] = chain[v] + a * b[v]
         for v in range(lanes):
-            total = 0
-            for t in range(sums.inner):
-                at = sums.a_at[t] + m * sums.a_row
-                if memcmp(sums.a + at, outside + at, sizeof(real)) == 0:
-                    total = total + sums.a[at] * sums.b[sums.b_at[t] + v]
-            sums.y[m * sums.y_row + v] += total
+            sums.y[m * sums.y_row + v] += chain[v]
 
 
 cdef void add_line(
@@ -235,7 +240,7 @@ cdef void add_line(
             if finite:
                 add_products(rows, &sums, min(PANEL, part.channels - c))
             else:
-                add_one_by_one(&sums, rows, min(PANEL, part.channels - c), outside + k * work.tap_step)
+                add_without_outside(&sums, rows, min(PANEL, part.channels - c), outside + k * work.tap_step)
             k += 1 if part.rows > 1 else ROWS
         c += PANEL
 

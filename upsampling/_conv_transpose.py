@@ -106,7 +106,7 @@ def _contract(
         )  # fmt: skip
         kernel.contract(
             _five(x), packed, start, _five(y), spec.groups, part.group_weights, not finite, part.tile, part.axes,
-            *part.segments, *part.phases, part.parts, part.offset, part.weight_at, part.where, threads,
+            *part.segments, *part.phases, part.parts, part.source, part.offset, part.weight_at, part.where, threads,
         )  # fmt: skip
 
 

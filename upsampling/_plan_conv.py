@@ -19,7 +19,7 @@ import numpy as np
 Size = tuple[int, int, int, int, int, int]  # size, out, kernel, stride, padding, dilation of an axis
 
 BLOCK = 16  # channels in a chain of additions, as in dense.pyx
-MOST_PHASES = 256  # of all axes in one pass of the kernel
+MOST_PHASES = 1024  # of all axes in one pass of the kernel
 SUMS = 2**19  # bytes of sums in a task's scratch
 COPIES = 2**19  # bytes of a task's copies of x
 
@@ -185,6 +185,7 @@ class Pass(NamedTuple):
     segments: tuple[np.ndarray, ...]
     phases: tuple[np.ndarray, ...]
     parts: np.ndarray
+    source: np.ndarray
     offset: np.ndarray
     weight_at: np.ndarray
     where: np.ndarray
@@ -284,12 +285,14 @@ def _pass(problem: Problem, axes: list[Phases]) -> Pass:
     segment = tile.images * prod(length)
     segments = [len(layout.first) for layout in tile.layouts]
     where = np.empty([*(len(axis.start) for axis in axes), 2], np.intp)
-    parts, offsets, tap_at, phase_at = [], [], [], []
+    parts, sources, offsets, tap_at, phase_at = [], [], [], [], []
     weights = 0
     for i, part in enumerate(families):
         places = [np.searchsorted(layout.source, f.source) for layout, f in zip(tile.layouts, part, strict=True)]
         number = [layout.segment[place] for layout, place in zip(tile.layouts, places, strict=True)]
         at = [layout.at[place] for layout, place in zip(tile.layouts, places, strict=True)]
+        d, h, w = np.meshgrid(*(family.source for family in part), indexing="ij")
+        sources.append(np.stack((d, h, w), axis=-1).reshape(-1, 3))
         offsets.append(_outer(number, segments) * segment + _outer(at, length))
         tap_at.append(_outer([family.tap[0] for family in part], kernel))
         phase_at.append(_outer([family.tap[:, 0] for family in part], kernel) - tap_at[-1][0])
@@ -310,6 +313,7 @@ def _pass(problem: Problem, axes: list[Phases]) -> Pass:
         tuple(_ints(layout.first) for layout in tile.layouts),
         tuple(_ints(np.stack((axis.start, axis.counts), axis=1)) for axis in axes),
         _ints(parts),
+        _ints(np.concatenate(sources)),
         _ints(np.concatenate(offsets)),
         _ints(np.concatenate([np.arange(n) * problem.rows for n in taps])),
         _ints(where.reshape(-1, 2)),
