@@ -107,3 +107,21 @@ def test_a_dtype_that_cannot_be_averaged():
         up.interpolate_backward(np.zeros((1, 1, 4), np.uint8), (1, 1, 2), size=4)
     with pytest.raises(ValueError, match="grad_output must have shape"):
         up.interpolate_backward(np.zeros((1, 1, 4)), (2,), size=5)
+
+
+@pytest.mark.parametrize("kind", ["linear", "bicubic", "lanczos", "area", "nearest", "nearest-exact"])
+@pytest.mark.parametrize("sizes", [(9, 50), (50, 9), (31, 30)])
+def test_tables_of_long_axes_are_made_in_blocks(kind, sizes, monkeypatch):
+    def made() -> list[np.ndarray]:
+        if kind.startswith("nearest"):
+            return [_plan_resample._indices(Axis(kind, *sizes), arithmetic) for arithmetic in ("small", "double")]
+        flags = [False, True] if kind != "area" else [False]
+        tables = [_plan_resample._build(Axis(kind, *sizes, antialias=a), np.float32, np.float64) for a in flags]
+        tables += [_plan_resample.transposed(table) for table in tables]
+        return [array for table in tables for array in table[2:]]
+
+    whole = made()
+    monkeypatch.setattr(_plan_resample, "BLOCK", 100)
+    for one, other in zip(whole, made(), strict=True):
+        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        np.testing.assert_allclose(one, other, rtol=1e-14, atol=1e-16)

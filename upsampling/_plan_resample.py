@@ -10,7 +10,7 @@ plain linear and cubic modes. Weights are computed from the coordinate in float6
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ import numpy as np
 # Tables for axes of at most this many elements are kept, so that the cache holds some tens of MiB at most.
 CACHED_EXTENT = 2**14
 CACHED_TABLES = 128
+# Weights that are made at once, so that the temporary arrays of a long axis take some MiB.
+BLOCK = 2**18
 
 
 class AxisTable(NamedTuple):
@@ -66,11 +68,38 @@ def table(axis: Axis, coordinates: Any = np.float64, weights: Any = np.float64) 
 
 
 def _build(axis: Axis, coordinates: type, weights: type) -> AxisTable:
+    parts = [_part(axis, coordinates, weights, outputs) for outputs in _blocks(axis)]
+    return parts[0] if len(parts) == 1 else _joined(axis.size_in, parts)
+
+
+def _part(axis: Axis, coordinates: type, weights: type, outputs: np.ndarray) -> AxisTable:
+    """Return the table of some `outputs`."""
     if axis.kind == "area":
-        return _area(axis, weights)
+        return _area(axis, weights, outputs)
     if axis.antialias:
-        return _antialiased(axis, weights)
-    return _plain(axis, coordinates, weights)
+        return _antialiased(axis, weights, outputs)
+    return _plain(axis, coordinates, weights, outputs)
+
+
+def _blocks(axis: Axis) -> Iterator[np.ndarray]:
+    """Cut an axis' outputs into ranges that have no more than about `BLOCK` weights each."""
+    taps = 8 * max(1, axis.size_in // axis.size_out)
+    step = max(1, BLOCK // taps)
+    for first in range(0, axis.size_out, step):
+        yield np.arange(first, min(first + step, axis.size_out), dtype=np.int64)
+
+
+def _joined(size_in: int, parts: Sequence[AxisTable]) -> AxisTable:
+    """Put the tables of consecutive outputs together."""
+    weights = np.zeros(
+        (sum(len(part.start) for part in parts), max(part.weights.shape[1] for part in parts)), parts[0].weights.dtype
+    )
+    end = 0
+    for part in parts:
+        first, end = end, end + len(part.start)
+        weights[first:end, : part.weights.shape[1]] = part.weights
+    start, count = (np.concatenate(arrays) for arrays in ([p.start for p in parts], [p.count for p in parts]))
+    return _frozen(size_in, start, count, weights)
 
 
 @lru_cache(maxsize=CACHED_TABLES)
@@ -94,9 +123,9 @@ def _fused(a: np.ndarray, b: Any, c: float) -> np.ndarray:
     return a * b + c
 
 
-def source(axis: Axis, dtype: type) -> np.ndarray:
-    """Return each output's source coordinate, in PyTorch's arithmetic of `dtype` (fusing the half-pixel shift)."""
-    outputs: np.ndarray = np.arange(axis.size_out, dtype=np.int64).astype(dtype)
+def source(axis: Axis, dtype: type, outputs: np.ndarray) -> np.ndarray:
+    """Return the outputs' source coordinates, in PyTorch's arithmetic of `dtype` (fusing the half-pixel shift)."""
+    outputs = outputs.astype(dtype)
     moved = step(axis, dtype)
     return outputs * moved if axis.align_corners else _fused(outputs + dtype(0.5), moved, -0.5)
 
@@ -116,19 +145,25 @@ def nearest_indices(axis: Axis, arithmetic: str) -> np.ndarray | None:
 
 
 def _indices(axis: Axis, arithmetic: str) -> np.ndarray:
-    dtype = np.float64 if arithmetic == "double" else np.float32
-    outputs = np.arange(axis.size_out, dtype=np.int64).astype(dtype)
-    if axis.kind == "nearest" and arithmetic == "small" and axis.size_out == 2 * axis.size_in:
-        position = outputs * dtype(0.5)  # whatever the scale factor is
-    elif axis.kind == "nearest":
-        position = outputs * step(axis, dtype)
-    elif arithmetic == "small":
-        position = (outputs + dtype(0.5)) * step(axis, dtype)
-    else:
-        position = np.maximum(source(axis, dtype), dtype(0)) + dtype(0.5)
-    indices = np.minimum(np.floor(position.astype(np.float32)).astype(np.int64), axis.size_in - 1)
+    indices = np.empty(axis.size_out, np.int64)
+    for outputs in _blocks(axis._replace(size_in=1)):
+        indices[outputs[0] : outputs[-1] + 1] = _nearest(axis, arithmetic, outputs)
     indices.flags.writeable = False
     return indices
+
+
+def _nearest(axis: Axis, arithmetic: str, outputs: np.ndarray) -> np.ndarray:
+    dtype = np.float64 if arithmetic == "double" else np.float32
+    numbers = outputs.astype(dtype)
+    if axis.kind == "nearest" and arithmetic == "small" and axis.size_out == 2 * axis.size_in:
+        position = numbers * dtype(0.5)  # whatever the scale factor is
+    elif axis.kind == "nearest":
+        position = numbers * step(axis, dtype)
+    elif arithmetic == "small":
+        position = (numbers + dtype(0.5)) * step(axis, dtype)
+    else:
+        position = np.maximum(source(axis, dtype, outputs), dtype(0)) + dtype(0.5)
+    return np.minimum(np.floor(position.astype(np.float32)).astype(np.int64), axis.size_in - 1)
 
 
 @lru_cache(maxsize=CACHED_TABLES)
@@ -170,9 +205,8 @@ def _frozen(size_in: int, start: np.ndarray, count: np.ndarray, weights: np.ndar
     return AxisTable(size_in, len(start), *arrays)
 
 
-def _area(axis: Axis, weights: type) -> AxisTable:
+def _area(axis: Axis, weights: type, outputs: np.ndarray) -> AxisTable:
     """Average over floor(o * in / out) ... ceil((o + 1) * in / out) - 1: adaptive average pooling."""
-    outputs = np.arange(axis.size_out, dtype=np.int64)
     start = outputs * axis.size_in // axis.size_out
     count = -(-(outputs + 1) * axis.size_in // axis.size_out) - start
     inside = np.arange(count.max()) < count[:, None]
@@ -205,25 +239,13 @@ FILTERS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {
 }
 
 
-def _antialiased(axis: Axis, weights: type) -> AxisTable:
+def _antialiased(axis: Axis, weights: type, outputs: np.ndarray) -> AxisTable:
     """Stretch the filter to the step where that is above 1, cut it at the borders, divide it by its sum."""
     function, reach = FILTERS[axis.kind]
     moved = float(step(axis, np.float64))
     stretch = max(moved, 1.0)
-    return filter_table(axis.size_in, axis.size_out, moved, function, reach * stretch, stretch, weights)
-
-
-def filter_table(
-    size_in: int,
-    size_out: int,
-    moved: float,
-    function: Callable[[np.ndarray], np.ndarray],
-    support: float,
-    stretch: float,
-    weights: Any = np.float64,
-) -> AxisTable:
-    """Make the table of a filter centred at (o + 1/2) * `moved`, `support` source pixels to either side."""
-    center = (np.arange(size_out) + 0.5) * moved
+    support, size_in = reach * stretch, axis.size_in
+    center = (outputs + 0.5) * moved
     start = np.minimum(np.maximum((center - support + 0.5).astype(np.int64), 0), size_in - 1)
     end = np.minimum((center + support + 0.5).astype(np.int64), size_in)
     count = np.maximum(end - start, 1)
@@ -245,9 +267,9 @@ def _trimmed(size_in: int, start: np.ndarray, count: np.ndarray, values: np.ndar
     return _frozen(size_in, start + first, count, np.where(taps < count[:, None], shifted, 0.0).astype(weights))
 
 
-def _plain(axis: Axis, coordinates: type, weights: type) -> AxisTable:
+def _plain(axis: Axis, coordinates: type, weights: type, outputs: np.ndarray) -> AxisTable:
     """Interpolate between the neighbours of the source coordinate; outside the source, they are its border's pixels."""
-    position = source(axis, coordinates)
+    position = source(axis, coordinates, outputs)
     if axis.kind == "linear":
         position = np.maximum(position, coordinates(0))
     left = np.floor(position)
@@ -288,11 +310,15 @@ def transposed(table: AxisTable) -> AxisTable:
     count = np.maximum(np.searchsorted(low, inputs, "right") - first, 0)
     first = np.minimum(first, max(table.size_out - 1, 0))
     taps = np.arange(max(int(count.max(initial=0)), 1))
-    outputs = np.minimum(first[:, None] + taps, table.size_out - 1)
-    offset = inputs[:, None] - start[outputs]
-    used = (taps < count[:, None]) & (offset >= 0) & (offset < table.count[outputs])
-    values = table.weights[outputs, np.where(used, offset, 0)]
-    return _frozen(table.size_out, first, count, np.where(used, values, 0).astype(table.weights.dtype))
+    values = np.zeros((table.size_in, len(taps)), table.weights.dtype)
+    rows = max(1, BLOCK // len(taps))
+    for top in range(0, table.size_in, rows):
+        part = slice(top, top + rows)
+        outputs = np.minimum(first[part, None] + taps, table.size_out - 1)
+        offset = inputs[part, None] - start[outputs]
+        used = (taps < count[part, None]) & (offset >= 0) & (offset < table.count[outputs])
+        values[part] = np.where(used, table.weights[outputs, np.where(used, offset, 0)], 0)
+    return _frozen(table.size_out, first, count, values)
 
 
 def _transposed(axis: Axis, coordinates: Any, weights: type) -> AxisTable | None:
