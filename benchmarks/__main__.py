@@ -90,7 +90,8 @@ def _print(found: dict[str, Any], options: argparse.Namespace) -> None:
         print(f"\n{machine.sentence(found['machine'])}")
         return
     for lines in (report.sets(results), report.measures(results), machine.text(found["machine"]["limits"])):
-        print("\n".join(["", *lines]))
+        if lines:
+            print("\n".join(["", *lines]))
     if failed := report.failures(results):
         print("\n".join(["", "not measured:", *failed]))
 

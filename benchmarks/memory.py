@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from . import peers
 from .problem import Row, inputs
@@ -16,8 +17,13 @@ def _status(field: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field + ":"))
 
 
-def peak(name: str, peer: str) -> int:
-    """Bytes that the first call of a contestant adds at its height, its result included."""
+def _size(result: Any) -> int:
+    parts = result if isinstance(result, (tuple, list)) else (result,)
+    return sum(getattr(part, "nbytes", 0) for part in parts)
+
+
+def peak(name: str, peer: str) -> tuple[int, int]:
+    """Bytes that the first call of a contestant adds at its height, its result included; and the result's bytes."""
     row = next(row for row in ROWS if row.name == name)
     contestant, reason = peers.build(peer, row, inputs(row), 1)
     if contestant is None:
@@ -27,8 +33,7 @@ def peak(name: str, peer: str) -> int:
     before = _status("VmRSS")
     result = contestant.call()
     after = _status("VmHWM")
-    del result
-    return max(0, after - before)
+    return max(0, after - before), _size(result)
 
 
 def table(rows: list[Row]) -> None:
@@ -36,15 +41,17 @@ def table(rows: list[Row]) -> None:
     if not Path("/proc/self/clear_refs").exists():
         print("peak memory can be measured on Linux only")
         return
-    print(f"{'row':<52} {'ours, MiB':>10} {'torch, MiB':>10}")
+    print(f"{'MiB':<56} {'result':>10} {'ours':>10} {'torch':>10}")
     for row in rows:
-        cells = []
+        cells, size = [], 0.0
         for peer in ("ours", "torch"):
             command = [sys.executable, "-m", "benchmarks.memory", row.name, peer]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
-            cells.append(f"{int(done.stdout) / 2**20:.2f}" if done.returncode == 0 else "-")
-        print(f"{row.name:<52} {cells[0]:>10} {cells[1]:>10}", flush=True)
+            height, *result = (int(word) / 2**20 for word in done.stdout.split()[-2:]) if not done.returncode else (0,)
+            cells.append(f"{height:.2f}" if result else "-")
+            size = size or sum(result)
+        print(f"{row.name:<56} {size:>10.2f} {cells[0]:>10} {cells[1]:>10}", flush=True)
 
 
 if __name__ == "__main__":
-    print(peak(*sys.argv[1:3]))
+    print(*peak(*sys.argv[1:3]))
