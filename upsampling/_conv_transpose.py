@@ -79,35 +79,68 @@ def _contract(
     spec: _conv_args.Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray, forward: bool
 ) -> None:
     """Sum over channels and taps: the transposed convolution, or its gradient with respect to the input."""
-    axes = _axes(spec)
-    taps = int(np.prod(w.shape[2:]))
     channels, outputs = x.shape[1] // spec.groups, y.shape[1] // spec.groups
-    by_input, by_output = w.shape[1] * taps, taps
-    strides = (w.shape[0] // spec.groups * by_input, *((by_input, by_output) if forward else (by_output, by_input)))
-    threads = threads_for(spec.input.size * w.shape[1] * taps)
+    threads = threads_for(x.size * outputs * w[0, 0].size)
     kernel = _kernels.load("dense", _precision(y.dtype)[0])
-    lanes, rows = kernel.shape()
-    found = plan.plan(
-        plan.Problem(
-            tuple(axes), forward, x.shape[0], spec.groups, channels, outputs, threads, lanes, rows, y.dtype.itemsize
-        )
+    problem = plan.Problem(
+        tuple(_axes(spec)), forward, x.shape[0], spec.groups, channels, outputs, threads, *kernel.shape(), y.itemsize
     )
+    found = plan.plan(problem)
     start = np.zeros(y.shape[1], y.dtype) if bias is None else np.ascontiguousarray(bias, y.dtype)
     # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.
     x, w, start, y = (array.view(np.float64) if array.dtype == np.uint64 else array for array in (x, w, start, y))
-    flat = np.ascontiguousarray(w).reshape(-1)
+    w = np.ascontiguousarray(w).reshape(-1)
     if not found.whole:
         kernel.fill_with_bias(_five(y), start, threads)
     for part in found.passes:
-        packed = np.empty(spec.groups * part.group_weights, w.dtype)
-        finite = kernel.pack(
-            flat, packed, spec.groups, channels, outputs, np.array(strides, np.intp), part.parts, part.tap_at,
-            part.phase_at, threads,
-        )  # fmt: skip
-        kernel.contract(
-            _five(x), packed, start, _five(y), spec.groups, part.group_weights, not finite, part.tile, part.axes,
-            *part.segments, *part.phases, part.parts, part.source, part.offset, part.weight_at, part.where, threads,
-        )  # fmt: skip
+        weights = w
+        if part.direct:
+            finite = w.size > y.size or kernel.is_finite(w)
+        else:
+            weights = np.empty(spec.groups * part.group_weights, w.dtype)
+            steps = np.array(problem.weight_steps(), np.intp)
+            finite = kernel.pack(
+                w, weights, spec.groups, channels, outputs, steps, part.parts, part.tap_at, part.phase_at, threads
+            )
+        run = (_five(x), weights, start, _five(y), spec.groups, part.group_weights, part, threads)
+        _run(kernel, not finite, *run)
+        # What is read where it lies may be long: a number that is not finite shows in the result as well.
+        if part.direct and w.size > y.size and not kernel.is_finite(y.ravel(order="K")) and not kernel.is_finite(w):
+            _run(kernel, True, *run)
+
+
+def _run(
+    kernel: Any,
+    careful: bool,
+    x: np.ndarray,
+    weights: np.ndarray,
+    bias: np.ndarray,
+    y: np.ndarray,
+    groups: int,
+    group_weights: int,
+    part: plan.Pass,
+    threads: int,
+) -> None:
+    """Run one pass of a plan."""
+    kernel.contract(
+        x,
+        weights,
+        bias,
+        y,
+        groups,
+        group_weights,
+        careful,
+        part.tile,
+        part.axes,
+        *part.segments,
+        *part.phases,
+        part.parts,
+        part.source,
+        part.offset,
+        part.weight_at,
+        part.where,
+        threads,
+    )
 
 
 def _real_weight_gradient(spec: _conv_args.Problem, x: np.ndarray, g: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ BLOCK = 16  # channels in a chain of additions, as in dense.pyx
 MOST_PHASES = 1024  # of all axes in one pass of the kernel
 SUMS = 2**19  # bytes of sums in a task's scratch
 COPIES = 2**19  # bytes of a task's copies of x
+DIRECT = 4  # most tiles for which weights are read where they lie: packing pays when they are read more often
 
 
 class Phases(NamedTuple):
@@ -166,6 +167,12 @@ class Problem(NamedTuple):
     rows: int  # that the kernel multiplies at once
     itemsize: int
 
+    def weight_steps(self) -> tuple[int, int, int]:
+        """Return the distances of groups, channels and outputs in the weight."""
+        taps = prod(axis[2] for axis in self.axes)
+        inner = (self.outputs if self.forward else self.channels) * taps
+        return (self.channels * self.outputs * taps, *((inner, taps) if self.forward else (taps, inner)))
+
 
 class Tile(NamedTuple):
     """How the outputs of a pass are cut into tasks."""
@@ -191,7 +198,8 @@ class Pass(NamedTuple):
     where: np.ndarray
     tap_at: np.ndarray  # of each tap of each part, and
     phase_at: np.ndarray  # of each phase of each part: their sum is the tap's place in the weight
-    group_weights: int
+    group_weights: int  # numbers from group to group in the packed weights, or
+    direct: bool  # in the weight as it lies, which is read without packing
 
 
 class Plan(NamedTuple):
@@ -302,6 +310,15 @@ def _pass(problem: Problem, axes: list[Phases]) -> Pass:
         block = problem.channels * taps[i] * problem.rows
         parts.append((taps[i], phases[i], sum(taps[:i]), weights, block, taps[i] * problem.rows, 1))
         weights += block * _ceil(problem.outputs * phases[i], problem.rows)
+    weight_at = [np.arange(n) * problem.rows for n in taps]
+    steps = _row_steps(problem, axes, tile, phase_at)
+    if steps:
+        weights = problem.weight_steps()[0]
+        weight_at = [at + phase[0] for at, phase in zip(tap_at, phase_at, strict=True)]
+        parts = [
+            (*part[:3], 0, problem.rows * step, problem.weight_steps()[1], step)
+            for part, step in zip(parts, steps, strict=True)
+        ]
     sizes = [
         (axis[0] if problem.forward else axis[1], p.step, p.out_step, int(p.counts.max()), n, layout.reach)
         for axis, p, n, layout in zip(problem.axes, axes, tile.size, tile.layouts, strict=True)
@@ -315,12 +332,28 @@ def _pass(problem: Problem, axes: list[Phases]) -> Pass:
         _ints(parts),
         _ints(np.concatenate(sources)),
         _ints(np.concatenate(offsets)),
-        _ints(np.concatenate([np.arange(n) * problem.rows for n in taps])),
+        _ints(np.concatenate(weight_at)),
         _ints(where.reshape(-1, 2)),
         _ints(np.concatenate(tap_at)),
         _ints(np.concatenate(phase_at)),
         weights,
+        bool(steps),
     )
+
+
+def _row_steps(problem: Problem, axes: list[Phases], tile: Tile, phase_at: list[np.ndarray]) -> list[int]:
+    """Return the distances of rows in each part, or none where they differ or packing pays."""
+    domain = [problem.batch, *(int(axis.counts.max()) for axis in axes)]
+    if prod(map(_ceil, domain, (tile.images, *tile.size))) > DIRECT:
+        return []
+    steps = []
+    for at in phase_at:
+        rows = (np.arange(2)[:, None] * problem.weight_steps()[2] + at).reshape(-1)
+        apart = np.diff(rows if problem.outputs > 1 else at)
+        if len(apart) and (apart != apart[0]).any():
+            return []
+        steps.append(int(apart[0]) if len(apart) else 0)
+    return steps
 
 
 def _outer(numbers: list[np.ndarray], sizes: list[int]) -> np.ndarray:
