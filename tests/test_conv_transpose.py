@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import upsampling as up
-from upsampling import reference
+from upsampling import _plan_conv, reference
 
 NAN, INF = np.nan, np.inf
 
@@ -162,3 +162,112 @@ def test_minimal_filtering_wants_a_flag():
     up.set_minimal_filtering(True)
     with pytest.raises(TypeError, match="on must be True or False"):
         up.set_minimal_filtering(1)
+
+
+# Shapes that cut tiles, blocks of channels and blocks of rows in odd places: input, weight, options.
+CUT = [
+    ((3, 21, 5, 7), (21, 5, 4, 4), {"stride": 2, "padding": 1}),
+    ((2, 33, 9, 4), (33, 9, 3, 3), {"stride": 1, "dilation": 3}),
+    ((5, 18, 3, 3), (18, 3, 5, 2), {"stride": (3, 2), "padding": (0, 1), "output_padding": (2, 0)}),
+    ((1, 40, 2, 30), (40, 4, 6, 2), {"stride": (2, 5), "groups": 2}),
+    ((2, 17, 1, 6), (17, 6, 3, 4), {"stride": 4}),
+]
+
+
+@pytest.fixture
+def fresh_plans():
+    _plan_conv.plan.cache_clear()
+    yield
+    _plan_conv.plan.cache_clear()
+
+
+def both_directions(shape: tuple, weight_shape: tuple, options: dict) -> list[np.ndarray]:
+    """Return the forward result and the gradients of a seeded call in float32."""
+    rng = np.random.default_rng(0)
+    x, weight = (rng.standard_normal(s).astype(np.float32) for s in (shape, weight_shape))
+    bias = rng.standard_normal(weight.shape[1] * options.get("groups", 1)).astype(np.float32)
+    y = up.conv_transpose2d(x, weight, bias, **options)
+    return [y, *up.conv_transpose2d_backward(y, x, weight, **options)]
+
+
+@pytest.mark.parametrize("shape, weight_shape, options", CUT)
+@pytest.mark.parametrize("change", ["small sums", "small copies", "few phases", "packed", "direct", "first", "last"])
+def test_every_tiling_gives_the_same_bits(monkeypatch, fresh_plans, change, shape, weight_shape, options):
+    """The kernel's tables may be cut in any way: the order of additions stays."""
+    wanted = both_directions(shape, weight_shape, options)
+    _plan_conv.plan.cache_clear()
+    ways = _plan_conv._layouts
+    changes = {
+        "small sums": ("SUMS", 2**10),
+        "small copies": ("COPIES", 2**10),
+        "few phases": ("MOST_PHASES", 2),
+        "packed": ("DIRECT", 0),
+        "direct": ("DIRECT", 2**62),
+        "first": ("_layouts", lambda phases: ways(phases)[:1]),
+        "last": ("_layouts", lambda phases: ways(phases)[-1:]),
+    }
+    monkeypatch.setattr(_plan_conv, *changes[change])
+    for got, one in zip(both_directions(shape, weight_shape, options), wanted, strict=True):
+        np.testing.assert_array_equal(got, one)
+    _plan_conv.plan.cache_clear()
+    with up.num_threads(8):
+        for got, one in zip(both_directions(shape, weight_shape, options), wanted, strict=True):
+            np.testing.assert_array_equal(got, one)
+
+
+@pytest.mark.parametrize("shape, weight_shape, options", CUT)
+def test_cut_shapes_against_the_reference(shape, weight_shape, options):
+    rng = np.random.default_rng(1)
+    x, weight = (rng.standard_normal(s) for s in (shape, weight_shape))
+    y = up.conv_transpose2d(x, weight, **options)
+    np.testing.assert_allclose(y, reference.conv_transpose2d(x, weight, **options), rtol=1e-12, atol=1e-11)
+    wanted = reference.conv_transpose2d_backward(y, x, weight, **options)
+    for got, one in zip(up.conv_transpose2d_backward(y, x, weight, **options), wanted, strict=True):
+        np.testing.assert_allclose(got, one, rtol=1e-11, atol=1e-10)
+
+
+def test_huge_strides_with_large_results():
+    """Phases that no tap reaches are not listed one by one."""
+    x, weight = np.ones((1, 1, 4), np.float32), np.ones((1, 1, 3), np.float32)
+    y = up.conv_transpose1d(x, weight, np.full(1, 7, np.float32), stride=2**20)
+    assert y.shape == (1, 1, 3 * 2**20 + 3)
+    assert y.sum(dtype=np.float64) == 7 * y.size + 12
+    grad_input, grad_weight, _ = up.conv_transpose1d_backward(y, x, weight, stride=2**20)
+    np.testing.assert_array_equal(grad_input, np.full((1, 1, 4), 24))
+    np.testing.assert_array_equal(grad_weight, np.full((1, 1, 3), 32))
+
+
+def test_large_kernels_on_small_inputs():
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((1, 2, 2, 3)), rng.standard_normal((2, 2, 70, 40))
+    for stride in (1, 3, 50):
+        y = up.conv_transpose2d(x, weight, stride=stride)
+        np.testing.assert_allclose(y, reference.conv_transpose2d(x, weight, stride=stride), rtol=1e-12, atol=1e-12)
+        got = up.conv_transpose2d_backward(y, x, weight, stride=stride)
+        wanted = reference.conv_transpose2d_backward(y, x, weight, stride=stride)
+        for a, b in zip(got, wanted, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-9)
+
+
+def test_non_finite_weights_that_lie_where_they_are(fresh_plans, monkeypatch):
+    """The weight is not packed: that some number is not finite is seen in the result."""
+    monkeypatch.setattr(_plan_conv, "DIRECT", 2**62)
+    x, weight = np.ones((1, 24, 2, 2), np.float32), np.ones((24, 16, 4, 4), np.float32)
+    weight[3, 5, 0, 0] = NAN
+    y = up.conv_transpose2d(x, weight, stride=2, padding=1)
+    wanted = reference.conv_transpose2d(x, weight, stride=2, padding=1)
+    np.testing.assert_array_equal(y, wanted)
+    assert np.isnan(y).sum() == 1
+
+
+def test_non_finite_pixels_meet_no_padding_in_the_weights_gradient():
+    rng = np.random.default_rng(0)
+    x, g = rng.standard_normal((2, 20, 3, 3)), rng.standard_normal((2, 9, 8, 8))
+    weight = np.zeros((20, 9, 4, 4))
+    x[1, 4, 0, 0] = INF
+    got = up.conv_transpose2d_backward(g, x, weight, stride=2)[1]
+    wanted = reference.conv_transpose2d_backward(g, x, weight, stride=2)[1]
+    np.testing.assert_array_equal(np.isfinite(got), np.isfinite(wanted))
+    np.testing.assert_allclose(got[np.isfinite(wanted)], wanted[np.isfinite(wanted)], rtol=1e-11, atol=1e-12)
+    assert not np.isfinite(got[4]).all()
+    assert np.isfinite(got[5]).all()

@@ -82,8 +82,9 @@ def _contract(
     channels, outputs = x.shape[1] // spec.groups, y.shape[1] // spec.groups
     threads = threads_for(x.size * outputs * w[0, 0].size)
     kernel = _kernels.load("dense", _precision(y.dtype)[0])
+    lanes, rows = kernel.shape()
     problem = plan.Problem(
-        tuple(_axes(spec)), forward, x.shape[0], spec.groups, channels, outputs, threads, *kernel.shape(), y.itemsize
+        tuple(_axes(spec)), forward, x.shape[0], spec.groups, channels, outputs, threads, lanes, rows, y.itemsize
     )
     found = plan.plan(problem)
     start = np.zeros(y.shape[1], y.dtype) if bias is None else np.ascontiguousarray(bias, y.dtype)
