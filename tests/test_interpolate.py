@@ -125,3 +125,19 @@ def test_tables_of_long_axes_are_made_in_blocks(kind, sizes, monkeypatch):
     for one, other in zip(whole, made(), strict=True):
         assert (one.dtype, one.shape) == (other.dtype, other.shape)
         np.testing.assert_allclose(one, other, rtol=1e-14, atol=1e-16)
+
+
+@pytest.mark.parametrize("layer", [up, reference], ids=["fast", "reference"])
+@pytest.mark.parametrize(
+    "size, options, wanted",
+    [
+        ((1, 6), {"mode": "bilinear"}, [1, 1.25, 1.75, np.inf, np.inf, np.inf]),
+        ((2, 3), {"mode": "bilinear"}, [1, 2, np.inf] * 2),
+        ((3, 3), {"mode": "bicubic"}, [1, 2, np.inf] * 3),
+        ((1, 9), {"mode": "bilinear", "antialias": True}, [1, 1, 4 / 3, 5 / 3, 2, np.inf, np.inf, np.inf, np.inf]),
+    ],
+)
+def test_an_infinite_input_spoils_what_it_is_part_of_alone(layer, size, options, wanted):
+    """Weights of one input are added up before they meet it, and the zeros at a filter's ends are left out."""
+    result = layer.interpolate(np.array([[[[1.0, 2.0, np.inf]]]]), size=size, **options)
+    np.testing.assert_allclose(result.ravel(), wanted)

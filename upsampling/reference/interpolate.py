@@ -95,7 +95,15 @@ def _neighbours(o: int, n_in: int, kind: str, step: Any, align_corners: bool, re
         pairs = [(left + t, _lanczos(fraction - t)) for t in range(-2, 4)]
         total = math.fsum(weight for _, weight in pairs)
         pairs = [(i, weight / total) for i, weight in pairs]
-    return [(min(max(i, 0), n_in - 1), weight) for i, weight in pairs]
+    return _added_up([(min(max(i, 0), n_in - 1), weight) for i, weight in pairs])
+
+
+def _added_up(pairs: Pairs) -> Pairs:
+    """Add up the weights that one input has, so that weights whose sum is 0 do not make a NaN of an infinity."""
+    total: dict[int, float] = {}
+    for i, weight in pairs:
+        total[i] = total.get(i, 0.0) + weight
+    return list(total.items())
 
 
 def _antialiased(o: int, n_in: int, kind: str, step: Any) -> Pairs:
@@ -113,6 +121,10 @@ def _antialiased(o: int, n_in: int, kind: str, step: Any) -> Pairs:
         x = (i + 0.5 - center) / stretch
         weight = _triangle(x) if kind == "linear" else _cubic(x, -0.5) if kind == "bicubic" else _lanczos(x)
         pairs.append((i, weight))
+    while len(pairs) > 1 and pairs[0][1] == 0:  # the inputs under the filter's ends have no part in the output
+        pairs.pop(0)
+    while len(pairs) > 1 and pairs[-1][1] == 0:
+        pairs.pop()
     total = math.fsum(weight for _, weight in pairs)
     return [(i, weight / total) for i, weight in pairs]
 
@@ -149,18 +161,12 @@ def _axes(asked: Request, given: np.dtype, dtype: Any) -> list[list[Pairs] | Non
 
 def _in_fixed_point(rows: list[Pairs]) -> list[Pairs]:
     """Round the weights to the largest power of two, up to 2**22, at which the largest is below 2**15."""
-    merged = []
-    for row in rows:
-        total: dict[int, float] = {}
-        for i, weight in row:
-            total[i] = total.get(i, 0.0) + weight
-        merged.append(total)
-    largest = max(max(total.values()) for total in merged)
+    largest = max(weight for row in rows for _, weight in row)
     unit = 2
     while unit < 2**23 and int(largest * unit + 0.5) < 2**15:
         unit *= 2
     unit //= 2
-    return [[(i, math.trunc(w * unit + math.copysign(0.5, w)) / unit) for i, w in total.items()] for total in merged]
+    return [[(i, math.trunc(w * unit + math.copysign(0.5, w)) / unit) for i, w in row] for row in rows]
 
 
 def _rounded(result: np.ndarray, given: np.dtype, dtype: Any) -> np.ndarray:
