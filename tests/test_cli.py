@@ -155,6 +155,27 @@ def test_transparent_palette() -> None:
     np.testing.assert_array_equal(np.asarray(opened("near.png").convert("RGBA")), expected)
 
 
+@pytest.mark.parametrize("name", ["out.png", "out.gif", "out.tif"])
+@pytest.mark.parametrize("mode", ["P", "1"])
+def test_nearest_keeps_transparency(mode: str, name: str) -> None:
+    picture = image("L").quantize(4) if mode == "P" else image("L").convert("1")
+    picture.save("in.png", transparency=1)
+    given = np.asarray(opened("in.png").convert("RGBA"))
+    assert 0 < (given[..., 3] == 0).sum() < given[..., 3].size
+    assert run("resize", "in.png", "-o", name, "--scale", 2, "--mode", "nearest") == 0
+    expected = given.repeat(2, 0).repeat(2, 1)
+    np.testing.assert_array_equal(np.asarray(opened(name).convert("RGBA")), expected)
+
+
+def test_palette_where_the_format_holds_none() -> None:
+    image().quantize(4).save("in.png")
+    expected = np.asarray(opened("in.png").convert("RGB")).repeat(2, 0).repeat(2, 1)
+    for name in ("out.ppm", "out.bmp", "out.jpg"):
+        assert run("resize", "in.png", "-o", name, "--scale", 2, "--mode", "nearest") == 0
+        if name != "out.jpg":
+            np.testing.assert_array_equal(np.asarray(opened(name).convert("RGB")), expected)
+
+
 def test_floats_and_long_integers() -> None:
     Image.fromarray(np.full((4, 4), 0.3, np.float32)).save("float.tif")
     Image.fromarray(np.full((4, 4), 100000, np.int32)).save("long.tif")

@@ -24,6 +24,7 @@ PLAIN = ("L", "RGB", "CMYK", "YCbCr", "LAB", "F")
 PREMULTIPLIED = {"LA": "La", "RGBA": "RGBa"}
 DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N")
 DEEP_FORMATS = ("PNG", "TIFF", "PPM", "JPEG2000")
+PALETTE_FORMATS = {"RGB": ("PNG", "GIF", "TIFF", "BMP", "DIB", "PCX", "TGA"), "RGBA": ("PNG",)}
 EXIF_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "AVIF")
 FALLBACKS = {"LA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "1": "L"}
 EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT = 0x8769, 0xA002, 0xA003
@@ -74,10 +75,14 @@ def read(path: Path, nearest: bool) -> Picture:
 
 def _take(image: Image.Image, nearest: bool) -> Picture:
     """Return the pixels of a loaded image in the form in which they are resized."""
-    if nearest and image.mode in ("1", "P"):
-        order = "RGBA" if "transparency" in image.info else "RGB"
-        palette = (image.getpalette(order), order) if image.mode == "P" else None
-        return Picture(np.asarray(image).astype(np.uint8), image.mode, palette=palette)
+    transparent = "transparency" in image.info
+    if nearest and image.mode == "P":
+        if transparent:
+            image.apply_transparency()  # into the palette
+        order = "RGBA" if transparent else "RGB"
+        return Picture(np.asarray(image).astype(np.uint8), "P", palette=(image.getpalette(order), order))
+    if nearest and image.mode == "1" and not transparent:
+        return Picture(np.asarray(image).astype(np.uint8), "1")
     if image.mode in DEEP_GREY:
         return Picture(np.asarray(image).astype(np.uint16), "I;16")
     if image.mode == "I":
@@ -211,7 +216,8 @@ def _image(picture: Picture, name: str) -> Image.Image:
         return Image.fromarray(pixels * np.uint8(255)).convert("1", dither=Image.Dither.NONE)
     image = Image.frombytes(mode, (width, height), np.ascontiguousarray(pixels).tobytes())
     if mode == "P":
-        image.putpalette(*picture.palette)
+        palette, order = picture.palette
+        image = _with_palette(image, palette, order, name)
     opaque = {"La": "LA", "RGBa": "RGBA"}.get(mode)
     if opaque:
         image = image.convert(opaque)
@@ -224,6 +230,16 @@ def _image(picture: Picture, name: str) -> Image.Image:
             picture.notes.append(f"CMYK is written as RGB to {name}, without its ICC profile")
         image = image.convert(FALLBACKS[image.mode])
     return image
+
+
+def _with_palette(image: Image.Image, palette: list[int], order: str, name: str) -> Image.Image:
+    """Give an image its palette; where the format does not hold it, make it one of colours."""
+    image.putpalette(palette, order)
+    if order == "RGBA" and name == "GIF":
+        # One entry can be transparent. Pillow takes it from here.
+        image.info["transparency"] = palette[3::4].index(min(palette[3::4]))
+        return image
+    return image if name in PALETTE_FORMATS[order] else image.convert(order)
 
 
 def _parameters(picture: Picture, name: str) -> dict[str, Any]:
