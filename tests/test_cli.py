@@ -272,6 +272,7 @@ def test_a_failing_write_leaves_what_was_there(
         ("RGBA", "out.jpg", "JPEG holds no transparency; choose PNG, WebP or TIFF"),
         ("RGB", "out.xyz", "no image format that can be written has the extension '.xyz'"),
         ("RGB", "out", "no image format that can be written has the extension ''"),
+        ("RGB", "out.ico", "no image format that can be written has the extension '.ico'"),
     ],
 )
 def test_formats_that_do_not_fit(mode: str, name: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,11 +43,14 @@ class Picture:
 
 
 def formats() -> dict[str, str]:
-    """Return the file name extensions of the formats that Pillow reads and writes, with the formats' names."""
+    """Return the file name extensions of the formats that Pillow reads and writes, with the formats' names.
+
+    Icon files are left out: Pillow gives them sizes of its own choice.
+    """
     return {
         extension: name
         for extension, name in Image.registered_extensions().items()
-        if name in Image.OPEN and name in Image.SAVE
+        if name in Image.OPEN and name in Image.SAVE and name not in ("ICO", "ICNS")
     }
 
 
