@@ -25,6 +25,17 @@ RANKS = (1, 2, 3)
 INDICES = "indices"
 
 
+def shown(value: Any) -> str:
+    """The value as NumPy 2 shows it, whatever NumPy is there: stored results are found by it."""
+    if isinstance(value, list):
+        return (
+            "["
+            + ", ".join(f"np.{type(x).__name__}({x})" if isinstance(x, np.integer) else repr(x) for x in value)
+            + "]"
+        )
+    return str(value)
+
+
 @dataclass(frozen=True)
 class Case:
     """One call: `shapes` of the array arguments, `options` as keywords, and the dtypes to try it with."""
@@ -40,7 +51,7 @@ class Case:
     @property
     def id(self) -> str:
         shapes = "+".join("x".join(map(str, shape)) for shape in self.shapes.values())
-        options = ",".join(f"{name}={value}".replace(" ", "") for name, value in self.options.items())
+        options = ",".join(f"{name}={shown(value)}".replace(" ", "") for name, value in self.options.items())
         fill = "" if self.fill == "normal" else f"-{self.fill}"
         return f"{self.function}-{shapes}-{options}{fill}{'-repeated' if self.repeated else ''}"
 

@@ -90,7 +90,7 @@ WRONG: list[tuple[str, dict[str, Any], type, str]] = [
     ("interpolate", {"input": X2, "scale_factor": bytearray(b"2")}, TypeError, "scale_factor"),
     ("interpolate", {"input": X2, "scale_factor": np.array(True)}, TypeError, "scale_factor"),
     ("interpolate", {"input": X2, "scale_factor": np.complex64(2)}, TypeError, "scale_factor"),
-    ("interpolate", {"input": X2, "scale_factor": (2, np.timedelta64(2))}, TypeError, r"scale_factor\[1\]"),
+    ("interpolate", {"input": X2, "scale_factor": (2, np.timedelta64(2, "s"))}, TypeError, r"scale_factor\[1\]"),
     ("interpolate", {"input": X2, "size": 3, "mode": "cubic"}, ValueError, "mode.*bicubic"),
     ("interpolate", {"input": X2, "size": 3, "mode": 1}, TypeError, "mode"),
     ("interpolate", {"input": X2, "size": 3, "mode": "linear"}, ValueError, "linear"),

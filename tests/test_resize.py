@@ -105,11 +105,11 @@ def test_transparent_pictures_are_resized_channel_by_channel(pillow):
     """Pillow weights RGBA's colours by alpha; the same by hand gives the same."""
     pixels = integers(np.random.default_rng(4), (20, 30, 4))
     image = pillow.frombytes("RGBA", (30, 20), pixels.tobytes())
-    bands = [by_pillow(pillow, plain(pixels[..., c]), (13, 40), "bicubic") for c in range(4)]
-    bounds.same_bits(up.resize(pixels, (13, 40)), np.stack(bands, -1))
-    weighted = up.resize(np.asarray(image.convert("RGBa")), (13, 40))
-    weighted = pillow.frombytes("RGBa", (40, 13), weighted.tobytes()).convert("RGBA")
-    bounds.same_bits(np.asarray(weighted), np.asarray(image.resize((40, 13), pillow.Resampling.BICUBIC)))
+    bands = [by_pillow(pillow, plain(pixels[..., c]), (40, 13), "bicubic") for c in range(4)]
+    bounds.same_bits(up.resize(pixels, (40, 13)), np.stack(bands, -1))
+    weighted = up.resize(np.asarray(image.convert("RGBa")), (40, 13))
+    weighted = pillow.frombytes("RGBa", (13, 40), weighted.tobytes()).convert("RGBA")
+    bounds.same_bits(np.asarray(weighted), np.asarray(image.resize((13, 40), pillow.Resampling.BICUBIC)))
 
 
 @pytest.mark.parametrize("mode", FILTERS)
