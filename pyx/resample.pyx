@@ -433,10 +433,11 @@ def resample(
     job.ring = 0 if height_first else job.height.taps
     job.scratch = (2 * CHUNK + 1) * job.row_in + (1 + job.ring) * job.row_out
     job.scratch = (job.scratch + 15) // 16 * 16
+    tasks = planes * job.depth.size_out * job.bands * job.blocks
+    num_threads = <int>min(num_threads, tasks)
     memory = <real*>scratch(<size_t>(job.scratch * num_threads) * sizeof(real))
     if memory == NULL:
         raise MemoryError(f"no memory for {job.scratch * num_threads * sizeof(real)} bytes of scratch")
-    tasks = planes * job.depth.size_out * job.bands * job.blocks
     for task in prange(tasks, nogil=True, num_threads=num_threads, schedule="static"):
         run(&job, memory + threadid() * job.scratch, task)
     free(memory)

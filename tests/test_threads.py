@@ -213,3 +213,20 @@ def test_a_pool_that_was_limited_from_outside_is_respected():
         assert _threads.threads_for(2**40) == 1
     with up.num_threads(4):
         assert _threads.threads_for(2**40) == 4
+
+
+SCRATCH = """
+import resource
+import numpy as np
+import upsampling as up
+resource.setrlimit(resource.RLIMIT_AS, (4 * 2**30,) * 2)
+picture = np.ones((40, 200000), np.float32)
+with up.num_threads(1024):
+    print(up.resize(picture, (60, 300000)).shape, up.interpolate(picture[None, None], size=(60, 9), mode="area").shape)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit of the address space")
+@pytest.mark.skipif(os.environ.get("UPSAMPLING_SANITIZED") == "1", reason="sanitizers take terabytes of addresses")
+def test_many_threads_take_no_memory_that_has_no_use():
+    assert python(SCRATCH) == "(60, 300000) (1, 1, 60, 9)"
