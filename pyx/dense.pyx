@@ -16,7 +16,7 @@ order to the bias. It is the same for any tile, so tiles may depend on the numbe
 writer. Where a weight is not finite, products with what lies outside are left out.
 """
 
-from cython.parallel cimport prange
+from cython.parallel cimport parallel, prange
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
@@ -83,7 +83,6 @@ cdef struct Tile:
     Py_ssize_t first_output
     Py_ssize_t lanes
     Py_ssize_t width  # of a row of sums
-    Py_ssize_t rows
     const char* x
     const real* w
     const real* bias
@@ -311,43 +310,48 @@ cdef void start(const Problem* of, const Tile* tile) noexcept nogil:
             to += of.part[i].phases * tile.width
 
 
-cdef int do_tile(const Problem* of, Tile* tile) noexcept nogil:
-    """Compute a tile; 1 where there is no memory."""
-    cdef Py_ssize_t i, copied = of.chunk * of.pitch + LANES, rows = 0, lanes, sums
-    cdef bint goes_on = of.chunk < BLOCK and of.chunk < of.channels
+cdef Py_ssize_t rows_of(const Problem* of, Py_ssize_t outputs) noexcept nogil:
+    """The rows of sums for some output channels."""
+    cdef Py_ssize_t i, rows = 0
     for i in range(of.parts):
-        rows += tile.outputs * of.part[i].phases
-    lanes = tile.images - 1
-    for i in range(3):
-        lanes = lanes * (of.axis[i].tile + of.axis[i].reach) + tile.count[i] - 1
-    tile.lanes = lanes + 1
-    tile.width = (tile.lanes + LANES - 1) // LANES * LANES
-    sums = rows * tile.width
-    copied = copied * (2 if of.careful else 1)
-    tile.offset = <Py_ssize_t*>scratch(
-        2 * of.taps * sizeof(Py_ssize_t) + (sums * (2 if goes_on else 1) + copied) * sizeof(real)
+        rows += outputs * of.part[i].phases
+    return rows
+
+
+cdef Py_ssize_t width_of(const Problem* of, Py_ssize_t images, Py_ssize_t d, Py_ssize_t h, Py_ssize_t w) noexcept nogil:
+    """The lanes of a tile."""
+    cdef Py_ssize_t lanes = (images - 1) * (of.axis[0].tile + of.axis[0].reach) + d - 1
+    lanes = lanes * (of.axis[1].tile + of.axis[1].reach) + h - 1
+    return lanes * (of.axis[2].tile + of.axis[2].reach) + w
+
+
+cdef Tile* new_tile(const Problem* of) noexcept nogil:
+    """A tile and its scratch in one piece, freed by free(); NULL where there is no memory."""
+    cdef Py_ssize_t copied = (of.chunk * of.pitch + 2 * LANES) // LANES * LANES, lanes, sums
+    cdef Py_ssize_t times = 1 if of.chunk == BLOCK or of.chunk == of.channels else 2, head = sizeof(Tile) // 64 * 64 + 64
+    cdef Tile* tile
+    lanes = width_of(of, of.images, of.axis[0].tile, of.axis[1].tile, of.axis[2].tile)
+    sums = rows_of(of, min(of.share, of.outputs)) * ((lanes + LANES - 1) // LANES * LANES)
+    tile = <Tile*>scratch(
+        head + (copied * (2 if of.careful else 1) + sums * times) * sizeof(real) + 2 * of.taps * sizeof(Py_ssize_t)
     )
-    if tile.offset == NULL:
-        return 1
-    tile.weight_at = tile.offset + of.taps
-    tile.copied = <real*>(tile.weight_at + of.taps)
-    tile.outside = tile.copied + of.chunk * of.pitch + LANES
-    tile.sums = tile.copied + copied
+    if tile == NULL:
+        return NULL
+    tile.copied = <real*>(<char*>tile + head)
+    tile.outside = tile.copied + copied
+    tile.sums = tile.copied + copied * (2 if of.careful else 1)
     tile.chains = tile.sums + sums
-    memset(tile.copied, 0, copied * sizeof(real))
-    start(of, tile)
-    add_channels(of, tile)
-    store(of, tile)
-    free(tile.offset)
-    return 0
+    tile.offset = <Py_ssize_t*>(tile.sums + sums * times)
+    tile.weight_at = tile.offset + of.taps
+    memset(tile.copied, 0, copied * (2 if of.careful else 1) * sizeof(real))
+    return tile
 
 
-cdef int do_task(
+cdef void do_task(
     const Problem* of, Py_ssize_t task, Py_ssize_t shares, Py_ssize_t images, const char* x, const real* w,
-    Py_ssize_t group_weights, const real* bias, char* y,
+    Py_ssize_t group_weights, const real* bias, char* y, Tile* tile,
 ) noexcept nogil:
     """Task number `task`: a tile, a share of the output channels, a group and some images."""
-    cdef Tile tile
     cdef Py_ssize_t i, n, group
     cdef const Axis* axis
     for i in range(2, -1, -1):
@@ -365,7 +369,11 @@ cdef int do_task(
     tile.w = w + group * group_weights
     tile.bias = bias + group * of.outputs + tile.first_output
     tile.y = y + n * of.ys[0] + (group * of.outputs + tile.first_output) * of.ys[1]
-    return do_tile(of, &tile)
+    tile.lanes = width_of(of, tile.images, tile.count[0], tile.count[1], tile.count[2])
+    tile.width = (tile.lanes + LANES - 1) // LANES * LANES
+    start(of, tile)
+    add_channels(of, tile)
+    store(of, tile)
 
 
 cdef void set_axis(
@@ -399,6 +407,9 @@ def contract(
     cdef Problem of
     cdef int i, failed = 0
     cdef Py_ssize_t task, tasks, shares, images
+    cdef Tile* worker = NULL
+    cdef const char* px = <const char*>&x[0, 0, 0, 0, 0]
+    cdef char* py = <char*>&y[0, 0, 0, 0, 0]
     set_axis(&of.axis[0], &axes[0, 0], segment_d, phase_d)
     set_axis(&of.axis[1], &axes[1, 0], segment_h, phase_h)
     set_axis(&of.axis[2], &axes[2, 0], segment_w, phase_w)
@@ -424,11 +435,14 @@ def contract(
     shares = (of.outputs + of.share - 1) // of.share
     images = (of.batch + of.images - 1) // of.images
     tasks = groups * shares * images * of.axis[0].tiles * of.axis[1].tiles * of.axis[2].tiles
-    for task in prange(tasks, nogil=True, num_threads=num_threads, schedule="dynamic"):
-        failed |= do_task(
-            &of, task, shares, images, <const char*>&x[0, 0, 0, 0, 0], &w[0], group_weights, &bias[0],
-            <char*>&y[0, 0, 0, 0, 0],
-        )
+    with nogil, parallel(num_threads=num_threads):
+        worker = new_tile(&of)
+        for task in prange(tasks, schedule="dynamic"):
+            if worker == NULL:
+                failed |= 1
+            else:
+                do_task(&of, task, shares, images, px, &w[0], group_weights, &bias[0], py, worker)
+        free(worker)
     if failed:
         raise MemoryError("no memory for the sums of a tile")
 
