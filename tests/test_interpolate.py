@@ -123,7 +123,10 @@ def test_tables_of_long_axes_are_made_in_blocks(kind, sizes, monkeypatch):
     whole = made()
     monkeypatch.setattr(_plan_resample, "BLOCK", 100)
     for one, other in zip(whole, made(), strict=True):
-        assert (one.dtype, one.shape) == (other.dtype, other.shape)
+        assert (one.dtype, len(one)) == (other.dtype, len(other))
+        if one.ndim == 2:  # taps that no output has may follow
+            assert not other[:, one.shape[1] :].any()
+            other = other[:, : one.shape[1]]
         np.testing.assert_allclose(one, other, rtol=1e-14, atol=1e-16)
 
 

@@ -10,7 +10,8 @@ plain linear and cubic modes. Weights are computed from the coordinate in float6
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -68,8 +69,19 @@ def table(axis: Axis, coordinates: Any = np.float64, weights: Any = np.float64) 
 
 
 def _build(axis: Axis, coordinates: type, weights: type) -> AxisTable:
-    parts = [_part(axis, coordinates, weights, outputs) for outputs in _blocks(axis)]
-    return parts[0] if len(parts) == 1 else _joined(axis.size_in, parts)
+    blocks = _blocks(axis)
+    outputs = next(blocks)
+    if len(outputs) == axis.size_out:
+        return _part(axis, coordinates, weights, outputs)
+    # All memory is had first: a size beyond it is noticed now, not half-way.
+    start, count = np.empty(axis.size_out, np.int64), np.empty(axis.size_out, np.int64)
+    values: np.ndarray = np.zeros((axis.size_out, _most_taps(axis)), weights)
+    for outputs in _blocks(axis):
+        part = _part(axis, coordinates, weights, outputs)
+        here = slice(outputs[0], outputs[-1] + 1)
+        start[here], count[here] = part.start, part.count
+        values[here, : part.weights.shape[1]] = part.weights
+    return _frozen(axis.size_in, start, count, values)
 
 
 def _part(axis: Axis, coordinates: type, weights: type, outputs: np.ndarray) -> AxisTable:
@@ -81,25 +93,21 @@ def _part(axis: Axis, coordinates: type, weights: type, outputs: np.ndarray) -> 
     return _plain(axis, coordinates, weights, outputs)
 
 
+def _most_taps(axis: Axis) -> int:
+    """Return how many weights an output has at most."""
+    if axis.kind == "area":
+        most = axis.size_in // axis.size_out + 2
+    else:
+        stretch = max(float(step(axis, np.float64)), 1.0) if axis.antialias else 1.0
+        most = 2 * math.ceil(FILTERS[axis.kind][1] * stretch) + (1 if axis.antialias else 0)
+    return min(most, axis.size_in)
+
+
 def _blocks(axis: Axis) -> Iterator[np.ndarray]:
     """Cut an axis' outputs into ranges that have no more than about `BLOCK` weights each."""
-    taps = 8 * max(1, axis.size_in // axis.size_out)
-    step = max(1, BLOCK // taps)
-    for first in range(0, axis.size_out, step):
-        yield np.arange(first, min(first + step, axis.size_out), dtype=np.int64)
-
-
-def _joined(size_in: int, parts: Sequence[AxisTable]) -> AxisTable:
-    """Put the tables of consecutive outputs together."""
-    weights = np.zeros(
-        (sum(len(part.start) for part in parts), max(part.weights.shape[1] for part in parts)), parts[0].weights.dtype
-    )
-    end = 0
-    for part in parts:
-        first, end = end, end + len(part.start)
-        weights[first:end, : part.weights.shape[1]] = part.weights
-    start, count = (np.concatenate(arrays) for arrays in ([p.start for p in parts], [p.count for p in parts]))
-    return _frozen(size_in, start, count, weights)
+    rows = max(1, BLOCK // (8 * max(1, axis.size_in // axis.size_out)))
+    for first in range(0, axis.size_out, rows):
+        yield np.arange(first, min(first + rows, axis.size_out), dtype=np.int64)
 
 
 @lru_cache(maxsize=CACHED_TABLES)
