@@ -69,7 +69,10 @@ def max_pool_output_size(
         if up and (count - 1) * s >= length + p:
             count -= 1
         if count < 1:
-            raise ValueError(f"kernel_size[{axis}] spans {reach}, more than the padded input's {length + 2 * p}")
+            raise ValueError(
+                f"kernel_size[{axis}] must span at most the padded input's {length + 2 * p}, "
+                f"got {k}, which with dilation {d} spans {reach}"
+            )
         result.append(count)
     return tuple(result)
 
