@@ -328,7 +328,8 @@ cdef Py_ssize_t width_of(const Problem* of, Py_ssize_t images, Py_ssize_t d, Py_
 cdef Tile* new_tile(const Problem* of) noexcept nogil:
     """A tile and its scratch in one piece, freed by free(); NULL where there is no memory."""
     cdef Py_ssize_t copied = (of.chunk * of.pitch + 2 * LANES) // LANES * LANES, lanes, sums
-    cdef Py_ssize_t times = 1 if of.chunk == BLOCK or of.chunk == of.channels else 2, head = sizeof(Tile) // 64 * 64 + 64
+    cdef Py_ssize_t times = 1 if of.chunk == BLOCK or of.chunk == of.channels else 2
+    cdef Py_ssize_t head = sizeof(Tile) // 64 * 64 + 64
     cdef Tile* tile
     lanes = width_of(of, of.images, of.axis[0].tile, of.axis[1].tile, of.axis[2].tile)
     sums = rows_of(of, min(of.share, of.outputs)) * ((lanes + LANES - 1) // LANES * LANES)
@@ -461,37 +462,40 @@ def fill_with_bias(real[:, :, :, :, :] y, const real[::1] bias, int num_threads)
 
 cdef int pack_block(
     const real* w, Py_ssize_t row, Py_ssize_t outputs, Py_ssize_t channels, const Py_ssize_t* ws, const Part* part,
-    const Py_ssize_t* tap_at, const Py_ssize_t* phase_at, real* to,
+    const Py_ssize_t* tap, real* to,
 ) noexcept nogil:
-    """[channel][tap][ROWS] from w, with zeros for rows that are not there; 1 if some weight is not finite."""
-    cdef Py_ssize_t c, e
+    """[channel][tap][ROWS] from w, with zeros for what is not there; 1 if some weight is not finite."""
+    cdef Py_ssize_t c, e, k
     cdef Py_ssize_t at[ROWS]
+    cdef const Py_ssize_t* taps[ROWS]
     cdef int r, rows = min(ROWS, outputs * part.phases - row)
     cdef real* start = to
     for r in range(rows):
-        at[r] = (row + r) // part.phases * ws[2] + phase_at[(row + r) % part.phases]
+        at[r] = (row + r) // part.phases * ws[2]
+        taps[r] = tap + (row + r) % part.phases * part.taps
     for c in range(channels):
         for e in range(part.taps):
             for r in range(rows):
-                to[r] = w[c * ws[1] + at[r] + tap_at[e]]
+                k = taps[r][e]
+                to[r] = w[at[r] + k] if k >= 0 else <real>0
             for r in range(rows, ROWS):
                 to[r] = 0
             to += ROWS
+        w += ws[1]
     return not all_finite(start, to - start)
 
 
 def pack(
     const real[::1] w, real[::1] packed, Py_ssize_t groups, Py_ssize_t channels, Py_ssize_t outputs,
-    const Py_ssize_t[::1] ws, const Py_ssize_t[:, ::1] parts, const Py_ssize_t[::1] tap_at,
-    const Py_ssize_t[::1] phase_at, int num_threads,
+    const Py_ssize_t[::1] ws, const Py_ssize_t[:, ::1] parts, const Py_ssize_t[::1] tap, int num_threads,
 ):
     """Put the weights in the order in which `contract` reads them; whether all of them are finite.
 
-    The weight of group g, channel c, output channel m, phase p and tap e lies at g * ws[0] + c * ws[1] + m * ws[2] +
-    phase_at[p] + tap_at[e].
+    Tap k of group g, channel c and output channel m lies at g * ws[0] + c * ws[1] + m * ws[2] + k; `tap` gives k for
+    each part, phase and tap of the part, -1 for zero.
     """
     cdef const Part* part
-    cdef Py_ssize_t task, i, group, block, blocks, first_phase = 0
+    cdef Py_ssize_t task, i, group, block, blocks, first = 0
     cdef Py_ssize_t group_weights = packed.shape[0] // groups
     cdef int bad = 0
     for i in range(parts.shape[0]):
@@ -501,10 +505,10 @@ def pack(
             group = task // blocks
             block = task % blocks
             bad |= pack_block(
-                &w[0] + group * ws[0], block * ROWS, outputs, channels, &ws[0], part, &tap_at[part.first_tap],
-                &phase_at[first_phase], &packed[0] + group * group_weights + part.weight + block * part.block_step,
+                &w[0] + group * ws[0], block * ROWS, outputs, channels, &ws[0], part, &tap[first],
+                &packed[0] + group * group_weights + part.weight + block * part.block_step,
             )
-        first_phase += part.phases
+        first += part.phases * part.taps
     return not bad
 
 

@@ -171,6 +171,8 @@ CUT = [
     ((5, 18, 3, 3), (18, 3, 5, 2), {"stride": (3, 2), "padding": (0, 1), "output_padding": (2, 0)}),
     ((1, 40, 2, 30), (40, 4, 6, 2), {"stride": (2, 5), "groups": 2}),
     ((2, 17, 1, 6), (17, 6, 3, 4), {"stride": 4}),
+    ((2, 19, 6, 11), (19, 1, 9, 5), {"stride": 2, "padding": 3, "output_padding": 1}),
+    ((1, 6, 7, 8), (6, 2, 3, 9), {"stride": (2, 4), "groups": 3}),
 ]
 
 
@@ -191,7 +193,9 @@ def both_directions(shape: tuple, weight_shape: tuple, options: dict) -> list[np
 
 
 @pytest.mark.parametrize("shape, weight_shape, options", CUT)
-@pytest.mark.parametrize("change", ["small sums", "small copies", "few phases", "packed", "direct", "first", "last"])
+@pytest.mark.parametrize(
+    "change", ["small sums", "small copies", "few phases", "packed", "direct", "first", "last", "merged", "parted"]
+)
 def test_every_tiling_gives_the_same_bits(monkeypatch, fresh_plans, change, shape, weight_shape, options):
     """The kernel's tables may be cut in any way: the order of additions stays."""
     wanted = both_directions(shape, weight_shape, options)
@@ -205,6 +209,8 @@ def test_every_tiling_gives_the_same_bits(monkeypatch, fresh_plans, change, shap
         "direct": ("DIRECT", 2**62),
         "first": ("_layouts", lambda phases: ways(phases)[:1]),
         "last": ("_layouts", lambda phases: ways(phases)[-1:]),
+        "merged": ("_rate", lambda problem, parts: len(parts)),
+        "parted": ("_rate", lambda problem, parts: 1.0),
     }
     monkeypatch.setattr(_plan_conv, *changes[change])
     for got, one in zip(both_directions(shape, weight_shape, options), wanted, strict=True):
@@ -224,6 +230,21 @@ def test_cut_shapes_against_the_reference(shape, weight_shape, options):
     wanted = reference.conv_transpose2d_backward(y, x, weight, **options)
     for got, one in zip(up.conv_transpose2d_backward(y, x, weight, **options), wanted, strict=True):
         np.testing.assert_allclose(got, one, rtol=1e-11, atol=1e-10)
+
+
+@pytest.mark.parametrize("value", [NAN, INF])
+def test_phases_computed_together_keep_what_is_not_finite_apart(value):
+    """A phase without a tap has a zero in its place, which must not meet infinities."""
+    rng = np.random.default_rng(0)
+    for operand in range(2):
+        x, weight = rng.standard_normal((2, 5, 4, 6)), rng.standard_normal((5, 1, 9, 9))
+        (x, weight)[operand][0, 0, 2, 1] = value
+        y = up.conv_transpose2d(x, weight, stride=2, padding=4)
+        wanted = reference.conv_transpose2d(x, weight, stride=2, padding=4)
+        np.testing.assert_array_equal(np.isfinite(y), np.isfinite(wanted))
+        finite = np.isfinite(wanted)
+        assert 0 < finite.sum() < finite.size
+        np.testing.assert_allclose(y[finite], wanted[finite], rtol=1e-12, atol=1e-12)
 
 
 def test_huge_strides_with_large_results():

@@ -75,73 +75,77 @@ def _precision(dtype: np.dtype) -> tuple[str, Any]:
     return ("f64", np.float64) if dtype == np.float64 else ("f32", np.float32)
 
 
+def _finite(kernel: Any, array: np.ndarray) -> bool:
+    return kernel.is_finite(array.ravel(order="K"))
+
+
+def _run_pass(
+    kernel: Any, problem: plan.Problem, part: plan.Pass, x: np.ndarray, w: np.ndarray, bias: np.ndarray, y: np.ndarray
+) -> bool:
+    """Run one pass of a plan; whether the result is right, which a merged one is not for infinities and NaN."""
+    weights, finite = w, True
+    if part.direct:
+        finite = w.size > y.size or _finite(kernel, w)
+    else:
+        weights = np.empty(problem.groups * part.group_weights, w.dtype)
+        steps = np.array(problem.weight_steps(), np.intp)
+        finite = kernel.pack(
+            w, weights, problem.groups, problem.channels, problem.outputs, steps, part.parts, part.tap, problem.threads
+        )
+    if part.merged and not finite:
+        return False
+
+    def run(careful: bool) -> None:
+        kernel.contract(
+            _five(x), weights, bias, _five(y), problem.groups, part.group_weights, careful, part.tile, part.axes,
+            *part.segments, *part.phases, part.parts, part.source, part.offset, part.weight_at, part.where,
+            problem.threads,
+        )  # fmt: skip
+
+    run(not finite)
+    if part.merged:
+        return _finite(kernel, y) or _finite(kernel, x)
+    # The weight may be longer than the result, in which a number that is not finite shows as well.
+    if part.direct and w.size > y.size and not _finite(kernel, y) and not _finite(kernel, w):
+        run(True)
+    return True
+
+
+def _run_plan(
+    kernel: Any, problem: plan.Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray, y: np.ndarray
+) -> None:
+    found = plan.plan(problem)
+    if not found.whole:
+        kernel.fill_with_bias(_five(y), bias, problem.threads)
+    if not all(_run_pass(kernel, problem, part, x, w, bias, y) for part in found.passes):
+        _run_plan(kernel, problem._replace(merged=False), x, w, bias, y)
+
+
 def _contract(
     spec: _conv_args.Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray, forward: bool
 ) -> None:
     """Sum over channels and taps: the transposed convolution, or its gradient with respect to the input."""
-    channels, outputs = x.shape[1] // spec.groups, y.shape[1] // spec.groups
-    threads = threads_for(x.size * outputs * w[0, 0].size)
     kernel = _kernels.load("dense", _precision(y.dtype)[0])
     lanes, rows = kernel.shape()
+    outputs = y.shape[1] // spec.groups
     problem = plan.Problem(
-        tuple(_axes(spec)), forward, x.shape[0], spec.groups, channels, outputs, threads, lanes, rows, y.itemsize
+        tuple(_axes(spec)),
+        forward,
+        x.shape[0],
+        spec.groups,
+        x.shape[1] // spec.groups,
+        outputs,
+        threads_for(x.size * outputs * w[0, 0].size),
+        lanes,
+        rows,
+        y.itemsize,
+        True,
     )
-    found = plan.plan(problem)
     start = np.zeros(y.shape[1], y.dtype) if bias is None else np.ascontiguousarray(bias, y.dtype)
     # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.
     x, w, start, y = (array.view(np.float64) if array.dtype == np.uint64 else array for array in (x, w, start, y))
     w = np.ascontiguousarray(w).reshape(-1)
-    if not found.whole:
-        kernel.fill_with_bias(_five(y), start, threads)
-    for part in found.passes:
-        weights = w
-        if part.direct:
-            finite = w.size > y.size or kernel.is_finite(w)
-        else:
-            weights = np.empty(spec.groups * part.group_weights, w.dtype)
-            steps = np.array(problem.weight_steps(), np.intp)
-            finite = kernel.pack(
-                w, weights, spec.groups, channels, outputs, steps, part.parts, part.tap_at, part.phase_at, threads
-            )
-        run = (_five(x), weights, start, _five(y), spec.groups, part.group_weights, part, threads)
-        _run(kernel, not finite, *run)
-        # What is read where it lies may be long: a number that is not finite shows in the result as well.
-        if part.direct and w.size > y.size and not kernel.is_finite(y.ravel(order="K")) and not kernel.is_finite(w):
-            _run(kernel, True, *run)
-
-
-def _run(
-    kernel: Any,
-    careful: bool,
-    x: np.ndarray,
-    weights: np.ndarray,
-    bias: np.ndarray,
-    y: np.ndarray,
-    groups: int,
-    group_weights: int,
-    part: plan.Pass,
-    threads: int,
-) -> None:
-    """Run one pass of a plan."""
-    kernel.contract(
-        x,
-        weights,
-        bias,
-        y,
-        groups,
-        group_weights,
-        careful,
-        part.tile,
-        part.axes,
-        *part.segments,
-        *part.phases,
-        part.parts,
-        part.source,
-        part.offset,
-        part.weight_at,
-        part.where,
-        threads,
-    )
+    _run_plan(kernel, problem, x, w, start, y)
 
 
 def _real_weight_gradient(spec: _conv_args.Problem, x: np.ndarray, g: np.ndarray) -> np.ndarray:

@@ -9,9 +9,9 @@ phase, in which tap k of output i reads grad[i * s + k * d - p].
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from math import prod
+from math import gcd, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,32 @@ MOST_PHASES = 1024  # of all axes in one pass of the kernel
 SUMS = 2**19  # bytes of sums in a task's scratch
 COPIES = 2**19  # bytes of a task's copies of x
 DIRECT = 4  # most tiles for which weights are read where they lie: packing pays when they are read more often
+
+
+class Problem(NamedTuple):
+    """What a plan depends on. Channels are summed over, outputs written, both of one group."""
+
+    axes: tuple[Size, ...]
+    forward: bool
+    batch: int
+    groups: int
+    channels: int
+    outputs: int
+    threads: int
+    lanes: int
+    rows: int  # that the kernel multiplies at once
+    itemsize: int
+    merged: bool  # phases may share taps that not all of them have, with zeros for the weights that are not there
+
+    def weight_steps(self) -> tuple[int, int, int]:
+        """Return the distances of groups, channels and outputs in the weight."""
+        taps = prod(axis[2] for axis in self.axes)
+        inner = (self.outputs if self.forward else self.channels) * taps
+        return (self.channels * self.outputs * taps, *((inner, taps) if self.forward else (taps, inner)))
+
+
+def _ceil(size: int, piece: int) -> int:
+    return (size + piece - 1) // piece
 
 
 class Phases(NamedTuple):
@@ -78,15 +104,18 @@ def backward_phases(size: int, out: int, kernel: int, stride: int, padding: int,
 
 
 class Family(NamedTuple):
-    """Phases of an axis that read the same sources."""
+    """Phases of an axis that are computed together."""
 
     number: np.ndarray  # of each phase
-    tap: np.ndarray  # [phase, tap]
-    source: np.ndarray
+    source: np.ndarray  # what their taps read
+    tap: np.ndarray  # [phase, source]: -1 where a phase has no tap that reads the source
 
 
 def _families(phases: Phases) -> list[Family]:
-    """Part the phases. Sources of a phase are an arithmetic progression, the same for all phases but for its start."""
+    """Part the phases of an axis by the sources that they read.
+
+    These are an arithmetic progression, the same for all phases but for its start and length.
+    """
     length = np.diff(phases.first)
     keys = np.stack((phases.source[phases.first[:-1]], length), axis=1)
     _, member = np.unique(keys, axis=0, return_inverse=True)
@@ -95,8 +124,55 @@ def _families(phases: Phases) -> list[Family]:
     for i in range(int(member.max()) + 1):
         number = np.flatnonzero(member == i)
         at = phases.first[number][:, None] + np.arange(length[number[0]])
-        families.append(Family(number, phases.tap[at], phases.source[at[0]]))
+        families.append(Family(number, phases.source[at[0]], phases.tap[at]))
     return families
+
+
+def _all_in_one(phases: Phases) -> Family:
+    """Return all phases of an axis as one family. Taps in order read sources from the last to the first."""
+    source = np.unique(phases.source)[::-1]
+    number = np.arange(len(phases.start))
+    tap = np.full((len(number), len(source)), -1)
+    tap[np.repeat(number, np.diff(phases.first)), np.searchsorted(-source, -phases.source)] = phases.tap
+    return Family(number, source, tap)
+
+
+class Part(NamedTuple):
+    """Phases of all axes that are computed together, and their taps."""
+
+    families: tuple[Family, ...]
+    phases: int
+    taps: int
+    tap: np.ndarray  # [phase, tap]: its number in the kernel, or -1
+
+
+def _part(families: tuple[Family, ...], kernel: Sequence[int]) -> Part:
+    """Combine families of three axes."""
+    d, h, w = (family.tap for family in families)
+    d, h, w = d[:, None, None, :, None, None], h[None, :, None, None, :, None], w[None, None, :, None, None, :]
+    tap = np.where((d < 0) | (h < 0) | (w < 0), -1, (d * kernel[1] + h) * kernel[2] + w)
+    phases, taps = prod(tap.shape[:3]), prod(tap.shape[3:])
+    return Part(families, phases, taps, tap.reshape(phases, taps))
+
+
+def _parts(problem: Problem, axes: list[Phases]) -> list[Part]:
+    """Part the phases; together where output channels are so few that products wait for what they read."""
+    kernel = [axis[2] for axis in problem.axes]
+    parts = [_part(families, kernel) for families in itertools.product(*map(_families, axes))]
+    if problem.merged and problem.forward and problem.outputs < 4 and len(parts) > 1:
+        merged = _part(tuple(map(_all_in_one, axes)), kernel)
+        if _rate(problem, [merged]) < 0.9 * _rate(problem, parts):
+            return [merged]
+    return parts
+
+
+def _rate(problem: Problem, parts: list[Part]) -> float:
+    """Estimate the cycles of a vector of pixels: two products in one, and a little more for a load from anywhere."""
+    cycles = 0.0
+    for part in parts:
+        rows = problem.outputs * part.phases
+        cycles += part.taps * (rows / 2 + 1.2 * _ceil(rows, problem.rows))
+    return cycles
 
 
 def _pieces(phases: Phases, most: int) -> list[Phases]:
@@ -153,27 +229,6 @@ def _layouts(phases: Phases) -> list[Layout]:
     return [Layout(first * phases.step + residue, reach, source, segment, at), apart]
 
 
-class Problem(NamedTuple):
-    """What a plan depends on. Channels are summed over, outputs written, both of one group."""
-
-    axes: tuple[Size, ...]
-    forward: bool
-    batch: int
-    groups: int
-    channels: int
-    outputs: int
-    threads: int
-    lanes: int
-    rows: int  # that the kernel multiplies at once
-    itemsize: int
-
-    def weight_steps(self) -> tuple[int, int, int]:
-        """Return the distances of groups, channels and outputs in the weight."""
-        taps = prod(axis[2] for axis in self.axes)
-        inner = (self.outputs if self.forward else self.channels) * taps
-        return (self.channels * self.outputs * taps, *((inner, taps) if self.forward else (taps, inner)))
-
-
 class Tile(NamedTuple):
     """How the outputs of a pass are cut into tasks."""
 
@@ -196,10 +251,10 @@ class Pass(NamedTuple):
     offset: np.ndarray
     weight_at: np.ndarray
     where: np.ndarray
-    tap_at: np.ndarray  # of each tap of each part, and
-    phase_at: np.ndarray  # of each phase of each part: their sum is the tap's place in the weight
+    tap: np.ndarray  # for each part, phase and tap its number in the kernel, or -1
     group_weights: int  # numbers from group to group in the packed weights, or
     direct: bool  # in the weight as it lies, which is read without packing
+    merged: bool  # some weights are zeros that are not there: all numbers must be finite
 
 
 class Plan(NamedTuple):
@@ -207,10 +262,6 @@ class Plan(NamedTuple):
 
     passes: list[Pass]
     whole: bool
-
-
-def _ceil(size: int, piece: int) -> int:
-    return (size + piece - 1) // piece
 
 
 def _cut(size: int, most: int, unit: int = 1) -> int:
@@ -282,75 +333,89 @@ def _ints(values: object) -> np.ndarray:
 
 def _pass(problem: Problem, axes: list[Phases]) -> Pass:
     """Make the tables of a pass."""
-    kernel = [axis[2] for axis in problem.axes]
-    families = list(itertools.product(*map(_families, axes)))
-    taps = [prod(len(family.source) for family in part) for part in families]
-    phases = [prod(len(family.number) for family in part) for part in families]
+    parts = _parts(problem, axes)
     # Shares begin with a block of rows in every part.
-    unit = max(problem.rows // np.gcd(problem.rows, n) for n in phases)
-    tile = _choose(problem, axes, sum(map(np.multiply, taps, phases)), sum(phases), int(unit))
-    length = [size + layout.reach for size, layout in zip(tile.size, tile.layouts, strict=True)]
-    segment = tile.images * prod(length)
+    unit = max(problem.rows // gcd(problem.rows, part.phases) for part in parts)
+    tile = _choose(
+        problem, axes, sum(part.taps * part.phases for part in parts), sum(part.phases for part in parts), unit
+    )
     segments = [len(layout.first) for layout in tile.layouts]
+    segment = tile.images * prod(size + layout.reach for size, layout in zip(tile.size, tile.layouts, strict=True))
     where = np.empty([*(len(axis.start) for axis in axes), 2], np.intp)
-    parts, sources, offsets, tap_at, phase_at = [], [], [], [], []
-    weights = 0
-    for i, part in enumerate(families):
-        places = [np.searchsorted(layout.source, f.source) for layout, f in zip(tile.layouts, part, strict=True)]
-        number = [layout.segment[place] for layout, place in zip(tile.layouts, places, strict=True)]
-        at = [layout.at[place] for layout, place in zip(tile.layouts, places, strict=True)]
-        d, h, w = np.meshgrid(*(family.source for family in part), indexing="ij")
-        sources.append(np.stack((d, h, w), axis=-1).reshape(-1, 3))
-        offsets.append(_outer(number, segments) * segment + _outer(at, length))
-        tap_at.append(_outer([family.tap[0] for family in part], kernel))
-        phase_at.append(_outer([family.tap[:, 0] for family in part], kernel) - tap_at[-1][0])
-        where[np.ix_(*(family.number for family in part))] = np.stack(
-            (np.full(phases[i], i), np.arange(phases[i])), axis=1
-        ).reshape(*(len(family.number) for family in part), 2)
-        block = problem.channels * taps[i] * problem.rows
-        parts.append((taps[i], phases[i], sum(taps[:i]), weights, block, taps[i] * problem.rows, 1))
-        weights += block * _ceil(problem.outputs * phases[i], problem.rows)
-    weight_at = [np.arange(n) * problem.rows for n in taps]
-    steps = _row_steps(problem, axes, tile, phase_at)
-    if steps:
-        weights = problem.weight_steps()[0]
-        weight_at = [at + phase[0] for at, phase in zip(tap_at, phase_at, strict=True)]
-        parts = [
-            (*part[:3], 0, problem.rows * step, problem.weight_steps()[1], step)
-            for part, step in zip(parts, steps, strict=True)
-        ]
+    for i, part in enumerate(parts):
+        where[np.ix_(*(family.number for family in part.families))] = np.stack(
+            (np.full(part.phases, i), np.arange(part.phases)), axis=1
+        ).reshape(*(len(family.number) for family in part.families), 2)
+    sources = [np.stack(np.meshgrid(*(f.source for f in part.families), indexing="ij"), axis=-1) for part in parts]
+    rows, weight_at, weights, direct = _weights(problem, axes, tile, parts)
     sizes = [
         (axis[0] if problem.forward else axis[1], p.step, p.out_step, int(p.counts.max()), n, layout.reach)
         for axis, p, n, layout in zip(problem.axes, axes, tile.size, tile.layouts, strict=True)
     ]
-    pitch = prod(segments) * segment
     return Pass(
-        _ints((tile.images, tile.share, tile.chunk, segment, pitch)),
+        _ints((tile.images, tile.share, tile.chunk, segment, prod(segments) * segment)),
         _ints(sizes),
         tuple(_ints(layout.first) for layout in tile.layouts),
         tuple(_ints(np.stack((axis.start, axis.counts), axis=1)) for axis in axes),
-        _ints(parts),
-        _ints(np.concatenate(sources)),
-        _ints(np.concatenate(offsets)),
+        _ints(rows),
+        _ints(np.concatenate([source.reshape(-1, 3) for source in sources])),
+        _ints(np.concatenate([_offsets(part, tile, segments, segment) for part in parts])),
         _ints(np.concatenate(weight_at)),
         _ints(where.reshape(-1, 2)),
-        _ints(np.concatenate(tap_at)),
-        _ints(np.concatenate(phase_at)),
+        _ints(np.concatenate([part.tap.reshape(-1) for part in parts])),
         weights,
-        bool(steps),
+        direct,
+        len(parts) == 1 and bool((parts[0].tap < 0).any()),
     )
 
 
-def _row_steps(problem: Problem, axes: list[Phases], tile: Tile, phase_at: list[np.ndarray]) -> list[int]:
-    """Return the distances of rows in each part, or none where they differ or packing pays."""
+def _offsets(part: Part, tile: Tile, segments: list[int], segment: int) -> np.ndarray:
+    """Return where each tap of a part begins to read in scratch."""
+    number, at, length = [], [], []
+    for layout, family, size in zip(tile.layouts, part.families, tile.size, strict=True):
+        place = np.searchsorted(layout.source, family.source)
+        number.append(layout.segment[place])
+        at.append(layout.at[place])
+        length.append(size + layout.reach)
+    return _outer(number, segments) * segment + _outer(at, length)
+
+
+def _weights(
+    problem: Problem, axes: list[Phases], tile: Tile, parts: list[Part]
+) -> tuple[list[tuple[int, ...]], list[np.ndarray], int, bool]:
+    """Return the parts' rows of the kernel's table, the taps' places, and how many weights a group has; packed or not.
+
+    Packed they are [part][block of rows][channel][tap][row].
+    """
+    rows: list[tuple[int, ...]] = []
+    first = weights = 0
+    steps = _row_steps(problem, axes, tile, parts)
+    for i, part in enumerate(parts):
+        if steps:
+            rows.append(
+                (part.taps, part.phases, first, 0, problem.rows * steps[i], problem.weight_steps()[1], steps[i])
+            )
+        else:
+            block = problem.channels * part.taps * problem.rows
+            rows.append((part.taps, part.phases, first, weights, block, part.taps * problem.rows, 1))
+            weights += block * _ceil(problem.outputs * part.phases, problem.rows)
+        first += part.taps
+    if steps:
+        return rows, [part.tap[0] for part in parts], problem.weight_steps()[0], True
+    return rows, [np.arange(part.taps) * problem.rows for part in parts], weights, False
+
+
+def _row_steps(problem: Problem, axes: list[Phases], tile: Tile, parts: list[Part]) -> list[int]:
+    """Return the distances of rows of each part in the weight, or none where they differ or packing pays."""
     domain = [problem.batch, *(int(axis.counts.max()) for axis in axes)]
     if prod(map(_ceil, domain, (tile.images, *tile.size))) > DIRECT:
         return []
     steps = []
-    for at in phase_at:
-        rows = (np.arange(2)[:, None] * problem.weight_steps()[2] + at).reshape(-1)
-        apart = np.diff(rows if problem.outputs > 1 else at)
-        if len(apart) and (apart != apart[0]).any():
+    for part in parts:
+        # Weights of a part are apart as those of its first tap are, for its families' taps are.
+        at = np.arange(min(problem.outputs, 2))[:, None] * problem.weight_steps()[2] + part.tap[:, 0]
+        apart = np.diff(at.reshape(-1))
+        if (part.tap < 0).any() or (apart != apart[:1]).any():
             return []
         steps.append(int(apart[0]) if len(apart) else 0)
     return steps
