@@ -89,7 +89,8 @@ def _print(found: dict[str, Any], options: argparse.Namespace) -> None:
         print(report.markdown(results) if options.markdown else report.table(results))
         print(f"\n{machine.sentence(found['machine'])}")
         return
-    for lines in (report.sets(results), report.measures(results), machine.text(found["machine"]["limits"])):
+    for lines in (report.sets(results), report.measures(results), machine.text(found["machine"]["limits"]),
+                  report.disturbed(results)):  # fmt: skip
         if lines:
             print("\n".join(["", *lines]))
     if failed := report.failures(results):

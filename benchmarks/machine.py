@@ -45,6 +45,31 @@ def multiply_adds(threads: int, isa: str, dtype: str = "float32") -> float | Non
     return threads * call() / _best(lambda _: call(), threads, 9)
 
 
+class Others:
+    """How many cores other processes, and other guests of the host, take from now on (Linux; elsewhere: not known)."""
+
+    def __init__(self) -> None:
+        self._start = self._now()
+
+    @staticmethod
+    def _now() -> tuple[float, float, float] | None:
+        stat = Path("/proc/stat")
+        if not stat.is_file():
+            return None
+        user, nice, system, _, _, irq, soft, steal = (
+            int(word) for word in stat.read_text().split("\n", 1)[0].split()[1:9]
+        )
+        busy = (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+        return time.perf_counter(), busy, time.process_time()
+
+    def cores(self) -> float | None:
+        now = self._now()
+        if now is None or self._start is None:
+            return None
+        wall, busy, own = (end - start for end, start in zip(now, self._start, strict=True))
+        return max(0.0, (busy - own) / wall)
+
+
 def describe() -> dict[str, Any]:
     """The machine, the versions and the date."""
     import upsampling as up

@@ -11,6 +11,7 @@ from . import accuracy
 from .yardsticks import NAMES as YARDSTICKS
 
 Result = dict[str, Any]
+DISTURBED = 0.1  # cores that other processes take while a row is raced
 SCALED = 0.002  # seconds in one thread from which the gain of a second one is counted
 
 
@@ -66,6 +67,8 @@ def line(result: Result) -> str:
     notes = [f"{name} {100 * result[name]:.0f}%" for name in ("copy", "peak") if name in result]
     if "error_ratio" in result:
         notes.append(f"error {result['error_ratio']:.2f} of torch's")
+    if result.get("others", 0.0) > DISTURBED:
+        notes.append(f"disturbed by {result['others']:.1f} cores")
     return f"{start}{ratio:<22} {times}" + (f"  ({', '.join(notes)})" if notes else "")
 
 
@@ -129,6 +132,13 @@ def measures(results: Sequence[Result]) -> list[str]:
 def failures(results: Sequence[Result]) -> list[str]:
     """Rows without a measurement."""
     return [f"{r['row']} {r['threads']}t: {r['error']}" for r in results if "error" in r]
+
+
+def disturbed(results: Sequence[Result]) -> list[str]:
+    """Say how many rows were raced while other processes had work."""
+    count = sum(r.get("others", 0.0) > DISTURBED for r in results)
+    text = f"{count} of {len(results)} measurements were disturbed: other processes took more than {DISTURBED:g} cores"
+    return [text] if count else []
 
 
 def _cells(raced: Sequence[Result], key: str) -> list[str]:
@@ -207,6 +217,8 @@ def compare(first: Sequence[Result], second: Sequence[Result]) -> tuple[int, lis
             continue
         count += 1
         if r["low"] > old["high"] or r["high"] < old["low"]:
+            busy = max(r.get("others", 0.0), old.get("others", 0.0))
+            note = f"; disturbed by {busy:.1f} cores" if busy > DISTURBED else ""
             lines.append(f"{r['row']} {r['threads']}t: {old['ratio']:.2f} [{old['low']:.2f}, {old['high']:.2f}], then "
-                         f"{r['ratio']:.2f} [{r['low']:.2f}, {r['high']:.2f}]")  # fmt: skip
+                         f"{r['ratio']:.2f} [{r['low']:.2f}, {r['high']:.2f}]{note}")  # fmt: skip
     return count, lines

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import accuracy, peers, race, report, yardsticks
+from . import accuracy, machine, peers, race, report, yardsticks
 from .problem import Row, inputs, moved_bytes, useful_products
 
 # Some pools read their size once, from the environment.
@@ -83,9 +83,12 @@ def run_row(row: Row, plan: Plan, threads: int, *, exact: bool = False) -> dict[
     if "peak" in measures:
         result["peak_multiply_adds"] = measures["peak"].work
     stay = ("ours", "torch", *measures)
+    others = machine.Others()
     result["rounds"] = race.race(
         contestants | measures, plan.rounds, stay=stay, batch=plan.batch, budget=plan.budget / plan.processes
     )
+    if (cores := others.cores()) is not None:
+        result["others"] = cores
     return result
 
 
@@ -151,5 +154,6 @@ def merged(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
             continue
         rounds = total["rounds"]
         total["rounds"] = {name: rounds[name] + result["rounds"][name] for name in rounds if name in result["rounds"]}
+        total |= {"others": max(r["others"] for r in (total, result))} if "others" in result else {}
         total["left_out"] = {**total["left_out"], **result["left_out"]}
     return total

@@ -204,6 +204,8 @@ def test_report_of_made_up_results(tmp_path: Path) -> None:
     assert "| a/2.0 | 1000 | torch |" in report.table(results)
     assert any("share of a copy's speed" in line for line in report.measures(results))
     assert report.compare(results, results) == (4, [])
+    assert report.disturbed(results) == []
+    assert report.disturbed([{**results[0], "others": 0.5}])[0].startswith("1 of 1 measurements were disturbed")
     slower = [{**results[0], "ratio": 1.0, "low": 0.9, "high": 1.1}]
     assert len(report.compare(results, slower)[1]) == 1
     pytest.importorskip("matplotlib")
