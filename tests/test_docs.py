@@ -5,9 +5,13 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import os
 import pkgutil
+import subprocess
+import sys
 import warnings
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,8 +108,7 @@ def test_signature(name, arguments):
 @pytest.mark.parametrize("name, arguments", SIGNATURES.items())
 def test_the_reference_takes_the_same_arguments_and_a_dtype(name, arguments):
     got = bare(getattr(reference, name))
-    wanted = [part for part in arguments.split(", ") if part not in ("*", "out=None")]
-    found = [part for part in got.split(", ") if part not in ("*", "out=None")]
+    wanted, found = ([part for part in text.split(", ") if part != "*"] for text in (arguments, got))
     assert found == [*wanted, "dtype=None"]
 
 
@@ -169,3 +172,16 @@ def test_examples(name):
             if example.examples:
                 runner.run(example, out=report.append)
     assert runner.summarize(verbose=False).failed == 0, "".join(report)
+
+
+def test_modules_are_imported_where_they_are_asked_for():
+    code = """
+import sys
+import upsampling as up
+assert "upsampling.nn" not in sys.modules
+print(up.nn.Upsample, up.reference, up.sizes, up.kernels._C_API, hasattr(up, "no_such_name"))
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(up.__file__).parent.parent)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment,
+                          cwd=Path(__file__).parent)  # fmt: skip
+    assert done.stdout.strip().endswith("False")

@@ -5,7 +5,23 @@ are in `upsampling.nn`, the formulas in plain Python in `upsampling.reference`, 
 `upsampling.sizes`, kernels for compiled code in `upsampling.kernels`.
 """
 
+from typing import TYPE_CHECKING
+
 from . import functional as _functional
+from . import sizes as sizes
 from .functional import *  # noqa: F403
 
 __all__ = _functional.__all__
+
+if TYPE_CHECKING:
+    from . import nn as nn
+    from . import reference as reference
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import the other modules where they are first asked for: `import upsampling` stays short."""
+        if name in ("nn", "reference", "kernels"):
+            from importlib import import_module
+
+            return import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
