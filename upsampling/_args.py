@@ -20,7 +20,10 @@ NOT_REAL = (bool, np.bool_, complex, np.complexfloating, str, bytes, np.characte
 
 def shown(value: Any) -> str:
     """`value` for an error message, cut where it is long."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # an integer of thousands of digits, or an object whose own repr raises
+        text = f"a value of type {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
