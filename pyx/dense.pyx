@@ -21,9 +21,10 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from products cimport LANES, ROWS, Sums, add_products, real
-from runs cimport all_finite, copy_run, fill
+from runs cimport all_finite, copy_runs, fill, transpose
 
-cdef extern from "simd.h" nogil:
+cdef extern from "transpose.h" nogil:
+    void interleave(const real** rows, Py_ssize_t phases, Py_ssize_t count, real* to)
     void* scratch(size_t bytes)
 
 cdef enum:
@@ -49,6 +50,7 @@ cdef struct Part:
     Py_ssize_t taps
     Py_ssize_t phases
     Py_ssize_t first_tap
+    Py_ssize_t first_phase  # in the sums, after those of other parts
     Py_ssize_t weight
     Py_ssize_t block_step
     Py_ssize_t channel_step
@@ -64,7 +66,8 @@ cdef struct Problem:
     Py_ssize_t chunk  # channels in scratch at once: a divisor of BLOCK
     Py_ssize_t parts
     const Part* part
-    Py_ssize_t taps  # of all parts
+    Py_ssize_t taps  # of all parts, as are phases
+    Py_ssize_t phases
     const Py_ssize_t* source  # of each tap on each axis: it reads x at source + step * t
     const Py_ssize_t* offset  # of each tap in scratch
     const Py_ssize_t* weight_at
@@ -96,21 +99,27 @@ cdef struct Tile:
 
 
 cdef void copy_row(
-    const Problem* of, const Tile* tile, const char* x, bint inside, real outside, real* to
+    const Problem* of, const Tile* tile, const char* x, Py_ssize_t channels, bint inside, real outside, bint anew, real* to
 ) noexcept nogil:
     """A row of one segment of the outer axes, for every segment of the inner axis."""
     cdef const Axis* w = &of.axis[2]
-    cdef Py_ssize_t s, count = tile.count[2] + w.reach
+    cdef Py_ssize_t s, c, count = tile.count[2] + w.reach
     for s in range(w.segments):
         if inside:
-            copy_run(x, of.xs[4], w.size, w.segment[s] + tile.first[2] * w.step, w.step, count, outside, to)
-        else:
-            fill(outside, count, to)
+            copy_runs(
+                x, of.xs[1], of.xs[4], w.size, w.segment[s] + tile.first[2] * w.step, w.step, count, channels, outside,
+                anew, to, of.pitch,
+            )
+        elif anew:
+            for c in range(channels):
+                fill(outside, count, to + c * of.pitch)
         to += of.segment_size
 
 
-cdef void copy_channel(const Problem* of, const Tile* tile, const char* x, real outside, real* to) noexcept nogil:
-    """All segments of one channel, with `outside` where they reach beyond x."""
+cdef void copy_tile(
+    const Problem* of, const Tile* tile, const char* x, Py_ssize_t channels, real outside, bint anew, real* to
+) noexcept nogil:
+    """All segments of some channels, with `outside` where they reach beyond x."""
     cdef const Axis* d = &of.axis[0]
     cdef const Axis* h = &of.axis[1]
     cdef Py_ssize_t sd, sh, n, i, j, at_d, at_h, length = of.axis[2].tile + of.axis[2].reach
@@ -126,8 +135,8 @@ cdef void copy_channel(const Problem* of, const Tile* tile, const char* x, real 
                         at_h = h.segment[sh] + (tile.first[1] + j) * h.step
                         inside = 0 <= at_d < d.size and 0 <= at_h < h.size
                         copy_row(
-                            of, tile, x + n * of.xs[0] + at_d * of.xs[2] + at_h * of.xs[3] if inside else x, inside,
-                            outside, row + j * length,
+                            of, tile, x + n * of.xs[0] + at_d * of.xs[2] + at_h * of.xs[3] if inside else x, channels,
+                            inside, outside, anew, row + j * length,
                         )
             to += of.axis[2].segments * of.segment_size
 
@@ -177,7 +186,7 @@ cdef Py_ssize_t find_taps(const Problem* of, const Tile* tile, const Part* part)
 
 
 cdef void add_part(
-    const Problem* of, const Tile* tile, const Part* part, Py_ssize_t c0, Py_ssize_t channels, Py_ssize_t first_row
+    const Problem* of, const Tile* tile, const Part* part, Py_ssize_t c0, Py_ssize_t channels
 ) noexcept nogil:
     """Add the products of some channels to the sums of a part."""
     cdef Sums sums
@@ -194,7 +203,7 @@ cdef void add_part(
     sums.y_row = tile.width
     while row < rows:
         count = min(ROWS, rows - row)
-        at = (first_row + row) * tile.width
+        at = (tile.outputs * part.first_phase + row) * tile.width
         sums.y = tile.sums + at
         sums.before = NULL if c0 % BLOCK == 0 else tile.chains + at
         sums.after = NULL if (c0 + channels) % BLOCK == 0 or c0 + channels == of.channels else tile.chains + at
@@ -208,36 +217,15 @@ cdef void add_part(
 
 cdef void add_channels(const Problem* of, const Tile* tile) noexcept nogil:
     """Add the products of all channels, chunk by chunk."""
-    cdef Py_ssize_t c0 = 0, c, i, first_row, channels
+    cdef Py_ssize_t c0 = 0, i, channels
     while c0 < of.channels:
         channels = min(of.chunk, of.channels - c0)
-        for c in range(channels):
-            copy_channel(of, tile, tile.x + (c0 + c) * of.xs[1], 0, tile.copied + c * of.pitch)
-            if of.careful:
-                copy_channel(of, tile, tile.x + (c0 + c) * of.xs[1], 1, tile.outside + c * of.pitch)
-        first_row = 0
+        copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 0, c0 == 0, tile.copied)
+        if of.careful:
+            copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 1, c0 == 0, tile.outside)
         for i in range(of.parts):
-            add_part(of, tile, &of.part[i], c0, channels, first_row)
-            first_row += tile.outputs * of.part[i].phases
+            add_part(of, tile, &of.part[i], c0, channels)
         c0 += channels
-
-
-cdef inline void interleave(const real** from_, Py_ssize_t phases, Py_ssize_t count, real* to) noexcept nogil:
-    """to[t * phases + r] = from_[r][t]."""
-    cdef Py_ssize_t t, r
-    cdef const real* even = from_[0]
-    cdef const real* odd
-    if phases == 1:
-        memcpy(to, even, count * sizeof(real))
-    elif phases == 2:
-        odd = from_[1]
-        for t in range(count):
-            to[2 * t] = even[t]
-            to[2 * t + 1] = odd[t]
-    else:
-        for t in range(count):
-            for r in range(phases):
-                to[t * phases + r] = from_[r][t]
 
 
 cdef void store_row(
@@ -253,7 +241,7 @@ cdef void store_row(
     if of.ys[4] == sizeof(real) and w.phases == w.out_step:
         done = min(tile.count[2], w.phase[2 * w.phases - 1] - t0)
         if done > 0:
-            interleave(rows, w.phases, done, <real*>(y + (w.phase[0] + w.out_step * t0) * sizeof(real)))
+            interleave(&rows[0], w.phases, done, <real*>(y + (w.phase[0] + w.out_step * t0) * sizeof(real)))
         done = max(done, 0)
     for r in range(w.phases):
         count = min(tile.count[2], w.phase[2 * r + 1] - t0)
@@ -279,25 +267,57 @@ cdef void store_planes(
                 )
 
 
+cdef void store_channels(
+    const Problem* of, const Tile* tile, const real* sums, Py_ssize_t row, const Py_ssize_t* d, const Py_ssize_t* h,
+    const Py_ssize_t* w, char* y,
+) noexcept nogil:
+    """The outputs of one phase where channels are neighbours in y; `row` is from channel to channel in the sums."""
+    cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].reach, length_h = of.axis[1].tile + of.axis[1].reach
+    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, n, i, j, m, t, count
+    cdef Py_ssize_t step = of.axis[2].out_step * of.ys[4] if w[1] > 1 else 0
+    cdef char* to
+    count = min(tile.count[2], w[1] - tile.first[2])
+    for n in range(tile.images):
+        for i in range(min(tile.count[0], d[1] - tile.first[0])):
+            for j in range(min(tile.count[1], h[1] - tile.first[1])):
+                to = y + n * of.ys[0] + (d[0] + of.axis[0].out_step * (tile.first[0] + i)) * of.ys[2]
+                to += (h[0] + of.axis[1].out_step * (tile.first[1] + j)) * of.ys[3] + w[0] * of.ys[4]
+                to += tile.first[2] * step
+                t = 0
+                while t < count:
+                    m = 0
+                    while m < tile.outputs:
+                        transpose(
+                            sums + ((n * length_d + i) * length_h + j) * length_w + t + m * row, row,
+                            min(LANES, tile.outputs - m), min(LANES, count - t),
+                            <real*>(to + t * step) + m, step // <Py_ssize_t>sizeof(real),
+                        )
+                        m += LANES
+                    t += LANES
+
+
 cdef void store(const Problem* of, const Tile* tile) noexcept nogil:
     """Put the sums where they belong in y."""
     cdef const real* rows[MOST_PHASES]
-    cdef Py_ssize_t m, d, h, w, i, part, first_row
-    cdef const Py_ssize_t* where
-    for m in range(tile.outputs):
-        where = of.where
-        for d in range(of.axis[0].phases):
-            for h in range(of.axis[1].phases):
+    cdef Py_ssize_t m, d, h, w, apart
+    cdef bint neighbours = of.ys[1] == sizeof(real) and of.ys[4] != sizeof(real)
+    cdef const Py_ssize_t* where = of.where
+    cdef const Py_ssize_t* phase_d
+    cdef const Py_ssize_t* phase_h
+    for d in range(of.axis[0].phases):
+        for h in range(of.axis[1].phases):
+            phase_d = of.axis[0].phase + 2 * d
+            phase_h = of.axis[1].phase + 2 * h
+            for m in range(1 if neighbours else tile.outputs):
                 for w in range(of.axis[2].phases):
-                    part = where[0]
-                    first_row = 0
-                    for i in range(part):
-                        first_row += tile.outputs * of.part[i].phases
-                    rows[w] = tile.sums + (first_row + m * of.part[part].phases + where[1]) * tile.width
-                    where += 2
-                store_planes(
-                    of, tile, rows, of.axis[0].phase + 2 * d, of.axis[1].phase + 2 * h, tile.y + m * of.ys[1]
-                )
+                    apart = of.part[where[2 * w]].phases * tile.width
+                    rows[w] = tile.sums + tile.outputs * of.part[where[2 * w]].first_phase * tile.width
+                    rows[w] += where[2 * w + 1] * tile.width + m * apart
+                    if neighbours:
+                        store_channels(of, tile, rows[w], apart, phase_d, phase_h, of.axis[2].phase + 2 * w, tile.y)
+                if not neighbours:
+                    store_planes(of, tile, rows, phase_d, phase_h, tile.y + m * of.ys[1])
+            where += 2 * of.axis[2].phases
 
 
 cdef void start(const Problem* of, const Tile* tile) noexcept nogil:
@@ -308,14 +328,6 @@ cdef void start(const Problem* of, const Tile* tile) noexcept nogil:
         for m in range(tile.outputs):
             fill(tile.bias[m], of.part[i].phases * tile.width, to)
             to += of.part[i].phases * tile.width
-
-
-cdef Py_ssize_t rows_of(const Problem* of, Py_ssize_t outputs) noexcept nogil:
-    """The rows of sums for some output channels."""
-    cdef Py_ssize_t i, rows = 0
-    for i in range(of.parts):
-        rows += outputs * of.part[i].phases
-    return rows
 
 
 cdef Py_ssize_t width_of(const Problem* of, Py_ssize_t images, Py_ssize_t d, Py_ssize_t h, Py_ssize_t w) noexcept nogil:
@@ -332,7 +344,7 @@ cdef Tile* new_tile(const Problem* of) noexcept nogil:
     cdef Py_ssize_t head = sizeof(Tile) // 64 * 64 + 64
     cdef Tile* tile
     lanes = width_of(of, of.images, of.axis[0].tile, of.axis[1].tile, of.axis[2].tile)
-    sums = rows_of(of, min(of.share, of.outputs)) * ((lanes + LANES - 1) // LANES * LANES)
+    sums = min(of.share, of.outputs) * of.phases * ((lanes + LANES - 1) // LANES * LANES)
     tile = <Tile*>scratch(
         head + (copied * (2 if of.careful else 1) + sums * times) * sizeof(real) + 2 * of.taps * sizeof(Py_ssize_t)
     )
@@ -425,6 +437,7 @@ def contract(
     of.parts = parts.shape[0]
     of.part = <const Part*>&parts[0, 0]
     of.taps = offset.shape[0]
+    of.phases = where.shape[0]
     of.source = &source[0, 0]
     of.offset = &offset[0]
     of.weight_at = &weight_at[0]
@@ -465,7 +478,7 @@ cdef int pack_block(
     const Py_ssize_t* tap, real* to,
 ) noexcept nogil:
     """[channel][tap][ROWS] from w, with zeros for what is not there; 1 if some weight is not finite."""
-    cdef Py_ssize_t c, e, k
+    cdef Py_ssize_t _c, e, k
     cdef Py_ssize_t at[ROWS]
     cdef const Py_ssize_t* taps[ROWS]
     cdef int r, rows = min(ROWS, outputs * part.phases - row)
@@ -473,7 +486,7 @@ cdef int pack_block(
     for r in range(rows):
         at[r] = (row + r) // part.phases * ws[2]
         taps[r] = tap + (row + r) % part.phases * part.taps
-    for c in range(channels):
+    for _c in range(channels):
         for e in range(part.taps):
             for r in range(rows):
                 k = taps[r][e]

@@ -18,7 +18,7 @@ from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy, memset
 
 from products cimport LANES, ROWS, Sums, add_products, real
-from runs cimport all_finite, copy, copy_run, fill
+from runs cimport all_finite, copy, copy_runs, fill, transpose
 
 cdef extern from "transpose.h" nogil:
     """
@@ -27,8 +27,6 @@ cdef extern from "transpose.h" nogil:
     enum:
         PANEL
     void* scratch(size_t bytes)
-    void transpose(
-        const real* source, Py_ssize_t source_row, Py_ssize_t rows, Py_ssize_t columns, real* to, Py_ssize_t to_row)
 
 cdef enum:
     PIXELS = 64
@@ -168,29 +166,27 @@ cdef void copy_region(
 ) noexcept nogil:
     """Copy what a line of taps meets in some output channels, for all pixels of the block."""
     cdef Py_ssize_t i, k, m, first, at, step = 1, runs = 1, count
-    cdef bint run_for_each_tap = work.tap_step == PIXELS
     cdef const Piece* piece
-    cdef const char* row
     cdef real* start
     for i in range(work.pieces):
         piece = &work.piece[i]
         at = row_of(of, piece, line)
         first = piece.index[2] * of.stride[2] + part.first_tap * of.dilation[2] - of.padding[2]
         count = (piece.count - 1) * work.pixel_step + (part.taps - 1) * work.tap_step + 1
-        if run_for_each_tap:
+        if work.tap_step == PIXELS:
             step = of.stride[2]
             runs = part.taps
             count = piece.count
-        for m in range(m0, m0 + rows):
-            row = part.g + at + m * of.gs[1]
-            start = to + (m - m0) * work.region + piece.at
-            for k in range(runs):
-                if at >= 0:
-                    copy_run(
-                        row, of.gs[4], of.out[2], first + k * of.dilation[2], step, count, outside, start + k * PIXELS
-                    )
-                else:
-                    fill(outside, count, start + k * PIXELS)
+        for k in range(runs):
+            start = to + piece.at + k * PIXELS
+            if at >= 0:
+                copy_runs(
+                    part.g + at + m0 * of.gs[1], of.gs[1], of.gs[4], of.out[2], first + k * of.dilation[2], step, count,
+                    rows, outside, True, start, work.region,
+                )
+            else:
+                for m in range(rows):
+                    fill(outside, count, start + m * work.region)
 
 
 cdef void add_without_outside(const Sums* sums, Py_ssize_t rows, Py_ssize_t lanes, const real* outside) noexcept nogil:

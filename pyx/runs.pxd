@@ -2,12 +2,14 @@
 
 from libc.string cimport memcpy
 
-cdef extern from "simd.h" nogil:
+cdef extern from "transpose.h" nogil:
     ctypedef float real
     ctypedef float vec
     vec vload(const real* p)
     void vstore(real* p, vec v)
     vec vset(real x)
+    void transpose(
+        const real* source, Py_ssize_t source_row, Py_ssize_t rows, Py_ssize_t columns, real* to, Py_ssize_t to_row)
     enum:
         LANES
 
@@ -35,20 +37,47 @@ cdef inline void copy(const char* x, Py_ssize_t step, Py_ssize_t count, real* to
             to[t] = (<const real*>(x + t * step))[0]
 
 
-cdef inline void copy_run(
-    const char* row, Py_ssize_t stride, Py_ssize_t size, Py_ssize_t first, Py_ssize_t step, Py_ssize_t count,
-    real outside, real* to,
+cdef inline void copy_channels(
+    const char* x, Py_ssize_t xs, Py_ssize_t step, Py_ssize_t count, Py_ssize_t channels, real* to, Py_ssize_t pitch
 ) noexcept nogil:
-    """The numbers first, first + step, ... of a row of `size` that lie `stride` bytes apart."""
-    cdef Py_ssize_t t0 = 0, t1 = count
+    """Runs of some channels, `xs` bytes apart; where these are neighbours in memory, square by square."""
+    cdef Py_ssize_t c = 0, t
+    if xs != sizeof(real) or step == sizeof(real):
+        for c in range(channels):
+            copy(x + c * xs, step, count, to + c * pitch)
+        return
+    while c < channels:
+        t = 0
+        while t < count:
+            transpose(
+                <const real*>(x + t * step + c * xs), step // <Py_ssize_t>sizeof(real), min(LANES, count - t),
+                min(LANES, channels - c), to + c * pitch + t, pitch,
+            )
+            t += LANES
+        c += LANES
+
+
+cdef inline void copy_runs(
+    const char* x, Py_ssize_t xs, Py_ssize_t stride, Py_ssize_t size, Py_ssize_t first, Py_ssize_t step,
+    Py_ssize_t count, Py_ssize_t channels, real outside, bint anew, real* to, Py_ssize_t pitch,
+) noexcept nogil:
+    """The numbers first, first + step, ... of a row of `size` that lie `stride` bytes apart, in some channels.
+
+    What lies outside is written only where it is `anew`: else the last copies have left it there.
+    """
+    cdef Py_ssize_t t0 = 0, t1 = count, c
     if first < 0:
         t0 = min(count, (-first - 1) // step + 1)
     if first + (count - 1) * step >= size:
         t1 = max(t0, (size - first - 1) // step + 1 if first < size else 0)
-    fill(outside, t0, to)
-    fill(outside, count - t1, to + t1)
+    if anew and t1 - t0 < count:
+        for c in range(channels):
+            fill(outside, t0, to + c * pitch)
+            fill(outside, count - t1, to + c * pitch + t1)
     if t0 < t1:
-        copy(row + (first + t0 * step) * stride, step * stride if t1 - t0 > 1 else 0, t1 - t0, to + t0)
+        copy_channels(
+            x + (first + t0 * step) * stride, xs, step * stride if t1 - t0 > 1 else 0, t1 - t0, channels, to + t0, pitch
+        )
 
 
 cdef inline bint all_finite(const real* p, Py_ssize_t count) noexcept nogil:

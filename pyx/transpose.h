@@ -1,6 +1,6 @@
-/* transpose.h: a square of LANES by LANES numbers turned over its diagonal in registers.
+/* transpose.h: rows of numbers turned into columns and taken in turn, in registers.
  *
- * Each of log2(LANES) steps interleaves the first half of the vectors with the second half.
+ * Each step interleaves the first half of the vectors with the second half; log2(LANES) steps transpose a square.
  */
 #ifndef UPSAMPLING_TRANSPOSE_H
 #define UPSAMPLING_TRANSPOSE_H
@@ -35,15 +35,51 @@ typedef int32_t lane_numbers __attribute__((vector_size(VECTOR_BYTES)));
 static inline vec zip_low(vec a, vec b) { return SHUFFLE(a, b, LOW); }
 static inline vec zip_high(vec a, vec b) { return SHUFFLE(a, b, HIGH); }
 
-static inline void transpose_vectors(vec *v) {
-    for (int step = 1; step < LANES; step *= 2) {
+/* The numbers of n vectors, n a power of two up to LANES, taken in turn from each. */
+static inline __attribute__((always_inline)) void interleave_vectors(vec *v, int n) {
+    for (int step = 1; step < n; step *= 2) {
         vec next[LANES];
-        for (int i = 0; i < LANES / 2; i++) {
-            next[2 * i] = zip_low(v[i], v[i + LANES / 2]);
-            next[2 * i + 1] = zip_high(v[i], v[i + LANES / 2]);
+        for (int i = 0; i < n / 2; i++) {
+            next[2 * i] = zip_low(v[i], v[i + n / 2]);
+            next[2 * i + 1] = zip_high(v[i], v[i + n / 2]);
         }
-        memcpy(v, next, sizeof(next));
+        memcpy(v, next, (size_t)n * sizeof(vec));
     }
+}
+
+/* to[i * n + r] = from[r][i] for i < LANES; n as above. */
+static inline __attribute__((always_inline)) void interleave_block(const real **from, ptrdiff_t at, int n, real *to) {
+    vec v[LANES];
+    for (int r = 0; r < n; r++) v[r] = vload(from[r] + at);
+    interleave_vectors(v, n);
+    for (int r = 0; r < n; r++) vstore(to + r * LANES, v[r]);
+}
+
+/* to[i * n + r] = from[r][i] for i < count: rows of n numbers from n rows. */
+static inline void interleave(const real **from, ptrdiff_t n, ptrdiff_t count, real *to) {
+    ptrdiff_t i = 0;
+    if (n == 1) {
+        memcpy(to, from[0], (size_t)count * sizeof(real));
+        return;
+    }
+    for (; count - i >= LANES && (n == 2 || n == 4 || n == 8 || n == 16) && n <= LANES; i += LANES) {
+        if (n == 2)
+            interleave_block(from, i, 2, to + i * n);
+#if LANES >= 4
+        else if (n == 4)
+            interleave_block(from, i, 4, to + i * n);
+#endif
+#if LANES >= 8
+        else if (n == 8)
+            interleave_block(from, i, 8, to + i * n);
+#endif
+#if LANES >= 16
+        else
+            interleave_block(from, i, 16, to + i * n);
+#endif
+    }
+    for (; i < count; i++)
+        for (ptrdiff_t r = 0; r < n; r++) to[i * n + r] = from[r][i];
 }
 
 /* to[j * to_row + i] = from[i * from_row + j] for i < rows and j < columns, at most LANES of each. */
@@ -52,7 +88,7 @@ static inline void transpose(const real *from, ptrdiff_t from_row, ptrdiff_t row
     vec v[LANES];
     if (rows == LANES && columns == LANES) {
         for (int i = 0; i < LANES; i++) v[i] = vload(from + i * from_row);
-        transpose_vectors(v);
+        interleave_vectors(v, LANES);
         for (int i = 0; i < LANES; i++) vstore(to + i * to_row, v[i]);
     } else {
         for (ptrdiff_t j = 0; j < columns; j++)

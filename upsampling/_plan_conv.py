@@ -304,7 +304,7 @@ def _choose(problem: Problem, axes: list[Phases], taps: int, rows: int, unit: in
     vector = problem.itemsize * problem.lanes
     for layouts in itertools.product(*map(_layouts, axes)):
         reach = [0, *(layout.reach for layout in layouts)]
-        for target in (24, 12, 6, 3):
+        for target in (96, 48, 24, 12, 6, 3):
             box, lanes = _box(problem, domain, reach, target * problem.lanes)
             own, shared = _cost(problem, taps, rows, layouts, box, lanes)
             tiles = problem.groups * prod(_ceil(n, size) for n, size in zip(domain, box, strict=True))
@@ -388,18 +388,28 @@ def _weights(
     Packed they are [part][block of rows][channel][tap][row].
     """
     rows: list[tuple[int, ...]] = []
-    first = weights = 0
+    first = first_phase = weights = 0
     steps = _row_steps(problem, axes, tile, parts)
     for i, part in enumerate(parts):
         if steps:
             rows.append(
-                (part.taps, part.phases, first, 0, problem.rows * steps[i], problem.weight_steps()[1], steps[i])
+                (
+                    part.taps,
+                    part.phases,
+                    first,
+                    first_phase,
+                    0,
+                    problem.rows * steps[i],
+                    problem.weight_steps()[1],
+                    steps[i],
+                )
             )
         else:
             block = problem.channels * part.taps * problem.rows
-            rows.append((part.taps, part.phases, first, weights, block, part.taps * problem.rows, 1))
+            rows.append((part.taps, part.phases, first, first_phase, weights, block, part.taps * problem.rows, 1))
             weights += block * _ceil(problem.outputs * part.phases, problem.rows)
         first += part.taps
+        first_phase += part.phases
     if steps:
         return rows, [part.tap[0] for part in parts], problem.weight_steps()[0], True
     return rows, [np.arange(part.taps) * problem.rows for part in parts], weights, False
