@@ -18,7 +18,7 @@ writer. Where a weight is not finite, products with what lies outside are left o
 
 from cython.parallel cimport parallel, prange
 from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from products cimport LANES, ROWS, Sums, add_products, real
 from runs cimport all_finite, copy_runs, fill, transpose
@@ -99,7 +99,8 @@ cdef struct Tile:
 
 
 cdef void copy_row(
-    const Problem* of, const Tile* tile, const char* x, Py_ssize_t channels, bint inside, real outside, bint anew, real* to
+    const Problem* of, const Tile* tile, const char* x, Py_ssize_t channels, bint inside, real outside, bint anew,
+    real* to,
 ) noexcept nogil:
     """A row of one segment of the outer axes, for every segment of the inner axis."""
     cdef const Axis* w = &of.axis[2]

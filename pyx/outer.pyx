@@ -1,4 +1,6 @@
-"""The gradient of a transposed convolution with respect to its weight: pixels times what their taps meet.
+"""The gradients of a transposed convolution with respect to its weight and bias.
+
+The weight's: pixels times what their taps meet.
 
 x is (N, G * C, P) with P = D * H * W pixels, g (N, G * M, OD, OH, OW), both through their strides; y is
 (G * C, M, taps), contiguous. Pixel i and tap k of an axis meet at the output i * stride + k * dilation - padding, and
@@ -37,6 +39,8 @@ cdef enum:
     RANGE = 8  # fewest blocks of a range
     APART = 1 << 20  # most sums of all ranges
     CHUNK = 1 << 12  # sums of ranges that a thread adds at a time
+    SUMMED = 1024  # pixels in a block of the bias's gradient
+    CHAINS = 32
 
 cdef struct Problem:
     Py_ssize_t channels  # of a group, as are outputs
@@ -449,3 +453,49 @@ def weight_gradient(
         )
     if failed:
         raise MemoryError("no memory for the sums of the weight's gradient")
+
+
+cdef void sum_block(
+    const char* g, Py_ssize_t gs, Py_ssize_t step, Py_ssize_t pixels, Py_ssize_t channels, real* to
+) noexcept nogil:
+    """The sums of some channels over a block of pixels: CHAINS of them, pixel by pixel in turn, added in order."""
+    cdef real chain[CHAINS * LANES]
+    cdef Py_ssize_t p, c, i
+    fill(0, CHAINS * LANES, chain)
+    if channels == 1 and step == sizeof(real):
+        for p in range(pixels // CHAINS):
+            for i in range(CHAINS):
+                chain[i] += (<const real*>g)[p * CHAINS + i]
+        for p in range(pixels // CHAINS * CHAINS, pixels):
+            chain[p % CHAINS] += (<const real*>g)[p]
+    else:
+        for p in range(pixels):
+            for c in range(channels):
+                chain[c * CHAINS + p % CHAINS] += (<const real*>(g + p * step + c * gs))[0]
+    for c in range(channels):
+        to[c] = 0
+        for i in range(CHAINS):
+            to[c] += chain[c * CHAINS + i]
+
+
+def bias_gradient(const real[:, :, :] g, real[::1] y, int num_threads):
+    """Write the sums of g, (N, M, P), over images and pixels: sums of blocks of pixels, added in order."""
+    cdef Py_ssize_t M = g.shape[1], P = g.shape[2], blocks = count_of(P, SUMMED), task, n, c, b, i
+    cdef Py_ssize_t together = LANES if g.strides[1] == sizeof(real) and g.strides[2] != sizeof(real) else 1
+    cdef Py_ssize_t pieces = count_of(M, together)
+    cdef real* sums = <real*>scratch(g.shape[0] * blocks * M * sizeof(real))
+    if sums == NULL:
+        raise MemoryError("no memory for the sums of the bias's gradient")
+    for task in prange(g.shape[0] * blocks * pieces, nogil=True, num_threads=num_threads, schedule="static"):
+        c = task % pieces * together
+        b = task // pieces % blocks
+        n = task // (pieces * blocks)
+        sum_block(
+            <const char*>&g[n, c, b * SUMMED], g.strides[1], g.strides[2], min(SUMMED, P - b * SUMMED),
+            min(together, M - c), sums + (n * blocks + b) * M + c,
+        )
+    for c in range(M):
+        y[c] = 0
+        for i in range(g.shape[0] * blocks):
+            y[c] += sums[i * M + c]
+    free(sums)

@@ -163,6 +163,17 @@ def _real_weight_gradient(spec: _conv_args.Problem, x: np.ndarray, g: np.ndarray
     return result
 
 
+def _bias_gradient(g: np.ndarray) -> np.ndarray:
+    if g.dtype.kind == "c":
+        return _complex_of(*(_bias_gradient(np.ascontiguousarray(part)) for part in (g.real, g.imag)))
+    result = np.zeros(g.shape[1], g.dtype)
+    if g.size:
+        _kernels.load("outer", _precision(g.dtype)[0]).bias_gradient(
+            g.reshape(*g.shape[:2], -1), result, threads_for(g.size // 4)
+        )
+    return result
+
+
 def _computed(array: np.ndarray) -> np.ndarray:
     """Return an array that a kernel can read, in the dtype in which it is computed."""
     array = _arrays.readable(array)
@@ -172,9 +183,11 @@ def _computed(array: np.ndarray) -> np.ndarray:
 def _complex_parts(run: Callable[[np.ndarray, np.ndarray], np.ndarray], a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Compute a bilinear operation of complex operands from the real one."""
     ar, ai, br, bi = (np.ascontiguousarray(part) for part in (a.real, a.imag, b.real, b.imag))
-    real = run(ar, br) - run(ai, bi)
-    imaginary = run(ar, bi) + run(ai, br)
-    result = np.empty(real.shape, a.dtype)
+    return _complex_of(run(ar, br) - run(ai, bi), run(ar, bi) + run(ai, br))
+
+
+def _complex_of(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
+    result = np.empty(real.shape, np.result_type(real.dtype, np.complex64))
     result.real, result.imag = real, imaginary
     return result
 
@@ -239,7 +252,7 @@ def _backward(rank: int, spec: _conv_args.Problem, grad_output: Any, output_mask
         grad_input = input_gradient(g, w).astype(dtype, copy=False) if wanted[0] else None
         grad_weight = weight_gradient(x, g).astype(dtype, copy=False) if wanted[1] else None
     if wanted[2]:
-        grad_bias = np.ascontiguousarray(g).sum(axis=(0, *range(2, g.ndim))).astype(dtype, copy=False)
+        grad_bias = _bias_gradient(g).astype(dtype, copy=False)
     if grad_input is not None and not spec.batched:
         grad_input = grad_input[0]
     return grad_input, grad_weight, grad_bias
