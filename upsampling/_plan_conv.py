@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import gcd, prod
 from typing import NamedTuple
@@ -51,7 +52,8 @@ def _ceil(size: int, piece: int) -> int:
     return (size + piece - 1) // piece
 
 
-class Phases(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Phases:
     """The phases of an axis that some tap reaches: phase r owns outputs start[r] + out_step * t for t < counts[r].
 
     Its taps are tap[first[r]:first[r + 1]] and read the source at source + step * t where that lies inside.
@@ -111,7 +113,8 @@ class Family(NamedTuple):
     tap: np.ndarray  # [phase, source]: -1 where a phase has no tap that reads the source
 
 
-def _families(phases: Phases) -> list[Family]:
+@lru_cache(maxsize=512)
+def _families(phases: Phases) -> tuple[Family, ...]:
     """Part the phases of an axis by the sources that they read.
 
     These are an arithmetic progression, the same for all phases but for its start and length.
@@ -125,7 +128,7 @@ def _families(phases: Phases) -> list[Family]:
         number = np.flatnonzero(member == i)
         at = phases.first[number][:, None] + np.arange(length[number[0]])
         families.append(Family(number, phases.source[at[0]], phases.tap[at]))
-    return families
+    return tuple(families)
 
 
 def _all_in_one(phases: Phases) -> Family:
@@ -181,7 +184,8 @@ def _pieces(phases: Phases, most: int) -> list[Phases]:
     if count <= most:
         return [phases]
     return [
-        phases._replace(
+        replace(
+            phases,
             start=phases.start[i : i + most],
             counts=phases.counts[i : i + most],
             first=phases.first[i : i + most + 1] - phases.first[i],
@@ -212,7 +216,8 @@ class Layout(NamedTuple):
     at: np.ndarray
 
 
-def _layouts(phases: Phases) -> list[Layout]:
+@lru_cache(maxsize=512)
+def _layouts(phases: Phases) -> tuple[Layout, ...]:
     """Return the ways of copying an axis: a segment for each source, or one for each residue, longer by its reach."""
     source = np.unique(phases.source)
     count = np.arange(len(source))
@@ -225,15 +230,15 @@ def _layouts(phases: Phases) -> list[Layout]:
     at = place - first[segment]
     reach = int(at.max())
     if reach == 0:
-        return [apart]
-    return [Layout(first * phases.step + residue, reach, source, segment, at), apart]
+        return (apart,)
+    return Layout(first * phases.step + residue, reach, source, segment, at), apart
 
 
 class Tile(NamedTuple):
     """How the outputs of a pass are cut into tasks."""
 
     images: int
-    size: tuple[int, int, int]
+    size: tuple[int, ...]
     layouts: tuple[Layout, ...]
     share: int  # output channels of a task
     chunk: int  # channels copied at once
@@ -269,8 +274,8 @@ def _cut(size: int, most: int, unit: int = 1) -> int:
     return _ceil(_ceil(size, _ceil(size, most)), unit) * unit
 
 
-def _box(problem: Problem, domain: list[int], reach: list[int], lanes: int) -> tuple[list[int], int]:
-    """Return the sizes on (images, D, H, W) of a tile of about so many lanes, and its lanes."""
+def _box(problem: Problem, domain: list[int], reach: list[int], lanes: int) -> list[int]:
+    """Return the sizes on (images, D, H, W) of a tile of about so many lanes."""
     sizes = [1, 1, 1, 1]
     used = 1  # lanes from the start of one row (plane, image) to the start of the next
     total = 1
@@ -283,48 +288,73 @@ def _box(problem: Problem, domain: list[int], reach: list[int], lanes: int) -> t
         used *= sizes[axis] + reach[axis]
         if sizes[axis] < extent:
             break
-    return sizes, total
+    return sizes
 
 
-def _cost(problem: Problem, taps: int, rows: int, layouts: tuple[Layout, ...], box: list[int], lanes: int) -> tuple:
-    """Estimate the cycles of a tile that depend on its output channels, and those that do not."""
+def _reached(problem: Problem, axes: list[Phases], taps: list[int], box: tuple[int, ...]) -> float:
+    """Estimate the part of the taps that reach into x from somewhere in a tile."""
+    part = 1.0
+    for axis, phases, count, size in zip(problem.axes, axes, taps, box[1:], strict=True):
+        extent = _ceil(axis[0] if problem.forward else axis[1], phases.step)
+        part *= min(1.0, (extent + size - 1) / count)
+    return part
+
+
+def _cost(
+    problem: Problem, products: float, rows: int, layouts: tuple[Layout, ...], box: tuple[int, ...], lanes: int
+) -> tuple[float, float]:
+    """Estimate the cycles of a tile for an output channel, and those that do not depend on output channels."""
     length = [box[0], *(size + layout.reach for size, layout in zip(box[1:], layouts, strict=True))]
     segments = prod(len(layout.first) for layout in layouts)
     vectors = _ceil(lanes, problem.lanes)
-    products = problem.channels * taps * (vectors / 2 + 0.25)
     sums = rows * vectors * (2 * (1 + problem.channels / BLOCK) + 2)
     copies = problem.channels * segments * prod(length[:3]) * (10 + length[3] / 4 * (1 if layouts[2].reach else 2))
-    return products + sums, copies
+    return problem.channels * products * (vectors / 2 + 0.25) + sums, copies
 
 
-def _choose(problem: Problem, axes: list[Phases], taps: int, rows: int, unit: int) -> Tile:
-    """Choose the cheapest of some tiles; shares are multiples of `unit` output channels."""
+def _shares(problem: Problem, rows: int, lanes: int, tiles: int, unit: int) -> set[int]:
+    """Return some sizes of the shares of output channels, multiples of `unit`, of which the sums fit in scratch."""
+    bytes_each = rows * _ceil(lanes, problem.lanes) * problem.lanes * problem.itemsize
+    fewest = _ceil(problem.outputs, max(1, SUMS // bytes_each))
+    counts = {fewest, max(fewest, _ceil(problem.threads, tiles)), max(fewest, _ceil(4 * problem.threads, tiles))}
+    most = (max(1, problem.outputs // count) for count in counts)
+    return {min(problem.outputs, _cut(problem.outputs, size, unit)) for size in most}
+
+
+def _choose(problem: Problem, axes: list[Phases], products: int, rows: int, unit: int) -> Tile:
+    """Choose the cheapest of some tiles, for so many products of a channel and an output channel."""
     domain = [problem.batch, *(int(phases.counts.max()) for phases in axes)]
-    best: tuple[float, Tile] | None = None
-    vector = problem.itemsize * problem.lanes
+    taps = [int(np.diff(phases.first).max()) for phases in axes]
+    best, chosen = float("inf"), None
     for layouts in itertools.product(*map(_layouts, axes)):
         reach = [0, *(layout.reach for layout in layouts)]
-        for target in (96, 48, 24, 12, 6, 3):
-            box, lanes = _box(problem, domain, reach, target * problem.lanes)
-            own, shared = _cost(problem, taps, rows, layouts, box, lanes)
-            tiles = problem.groups * prod(_ceil(n, size) for n, size in zip(domain, box, strict=True))
-            size = prod(n + more for n, more in zip(box, reach, strict=True)) * problem.itemsize
-            size *= prod(len(layout.first) for layout in layouts)
-            limit = max(1, SUMS // (rows * _ceil(lanes, problem.lanes) * vector))  # of outputs in a share
-            shares = _ceil(problem.outputs, limit)
-            for parts in sorted(
-                {shares, max(shares, _ceil(problem.threads, tiles)), max(shares, _ceil(4 * problem.threads, tiles))}
-            ):
-                share = min(problem.outputs, _cut(problem.outputs, max(1, problem.outputs // parts), unit))
+        boxes = {tuple(_box(problem, domain, reach, vectors * problem.lanes)) for vectors in (96, 48, 24, 12, 6, 3)}
+        for box in sorted(boxes):
+            length = [size + more for size, more in zip(box, reach, strict=True)]
+            lanes = 0
+            for size, extent in zip(box, length, strict=True):
+                lanes = lanes * extent + size - 1
+            lanes += 1
+            copied = prod(length) * prod(len(layout.first) for layout in layouts) * problem.itemsize
+            reached = products * _reached(problem, axes, taps, box)
+            own, shared = _cost(problem, reached, rows, layouts, box, lanes)
+            shared *= max(1, copied * BLOCK / COPIES)
+            tiles = problem.groups * prod(map(_ceil, domain, box))
+            for share in sorted(_shares(problem, rows, lanes, tiles, unit)):
                 tasks = tiles * _ceil(problem.outputs, share)
-                cost = _ceil(tasks, problem.threads) * (own * share + shared * max(1, size * BLOCK / COPIES) + 500)
-                if best is None or cost < best[0]:
-                    chunk = min(BLOCK, problem.channels)
-                    while chunk > 1 and chunk * size > COPIES:
-                        chunk = 2 ** ((chunk - 1).bit_length() - 1)
-                    best = cost, Tile(box[0], (box[1], box[2], box[3]), layouts, share, chunk)
-    assert best is not None
-    return best[1]
+                cost = _ceil(tasks, problem.threads) * (own * share + shared + 500)
+                if cost < best:
+                    best, chosen = cost, Tile(box[0], box[1:], layouts, share, _chunk(problem, copied))
+    assert chosen is not None
+    return chosen
+
+
+def _chunk(problem: Problem, copied: int) -> int:
+    """Return how many channels are copied at once: all, BLOCK, or a smaller power of two."""
+    chunk = min(BLOCK, problem.channels)
+    while chunk > 1 and chunk * copied > COPIES:
+        chunk = 2 ** ((chunk - 1).bit_length() - 1)
+    return chunk
 
 
 def _ints(values: object) -> np.ndarray:
