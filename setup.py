@@ -74,7 +74,9 @@ if os.environ.get("UPSAMPLING_WERROR") == "1":
     Cython.Compiler.Options.warning_errors = True
     CFLAGS += ["-Wall", "-Wextra", "-Werror", *GENERATED]
 if chosen := os.environ.get("UPSAMPLING_BUILD_ISAS"):
-    ISAS = {name: ISAS[name] for name in chosen.split(",")}
+    if not {"baseline"} <= set(chosen.split(",")) <= set(ISAS):
+        sys.exit(f"UPSAMPLING_BUILD_ISAS must name baseline, and no others than {', '.join(ISAS)}; it is {chosen!r}")
+    ISAS = {name: flags for name, flags in ISAS.items() if name in chosen.split(",")}
 
 
 def extensions():
