@@ -12,6 +12,10 @@ cdef extern from "simd.h" nogil:
     #define ROWS 8
     #define VECTORS 3
     #define VECTORS_BESIDE(rows) ((rows) > 6 ? 3 : (rows) > 4 ? 4 : 6)
+    #elif defined(__FMA__)
+    #define ROWS 4
+    #define VECTORS 3
+    #define VECTORS_BESIDE(rows) ((rows) > 2 ? 3 : (rows) > 1 ? 4 : 6)
     #else
     #define ROWS 4
     #define VECTORS 2
