@@ -18,6 +18,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import Cython.Compiler.Options
@@ -131,8 +132,10 @@ class BuildKernels(build_ext):
         if openmp and self.problem("#include <omp.h>\nint f(void) { return omp_get_max_threads(); }", openmp):
             openmp = []
         if not openmp:
+            # As a warning, for pip shows those alone.
             bar = "*" * 72
-            print(f"{bar}\nupsampling: building WITHOUT OpenMP: every call will use one thread\n{bar}", file=sys.stderr)
+            text = "upsampling: building WITHOUT OpenMP: every call will use one thread"
+            warnings.warn(f"\n{bar}\n{text}\n{bar}", stacklevel=1)
         self.translate()
         for extension in self.extensions:
             extension.extra_compile_args += openmp
