@@ -63,7 +63,7 @@ cdef struct Problem:
     Py_ssize_t channels  # of a group
     Py_ssize_t outputs  # of a group
     Py_ssize_t share  # most output channels of a task
-    Py_ssize_t chunk  # channels in scratch at once: a divisor of BLOCK
+    Py_ssize_t chunk  # channels in scratch at once: blocks, or a divisor of BLOCK, or all
     Py_ssize_t parts
     const Part* part
     Py_ssize_t taps  # of all parts, as are phases
@@ -189,16 +189,15 @@ cdef Py_ssize_t find_taps(const Problem* of, const Tile* tile, const Part* part)
 cdef void add_part(
     const Problem* of, const Tile* tile, const Part* part, Py_ssize_t c0, Py_ssize_t channels
 ) noexcept nogil:
-    """Add the products of some channels to the sums of a part."""
+    """Add the products of some channels to the sums of a part, block by block for some rows after the other."""
     cdef Sums sums
-    cdef Py_ssize_t rows = tile.outputs * part.phases, row = 0, at, count
-    sums.outer = channels
+    cdef Py_ssize_t rows = tile.outputs * part.phases, row = 0, at, count, c
+    cdef const real* w
     sums.inner = find_taps(of, tile, part)
-    sums.a = tile.w + part.weight + tile.first_output * part.phases // ROWS * part.block_step + c0 * part.channel_step
+    w = tile.w + part.weight + tile.first_output * part.phases // ROWS * part.block_step + c0 * part.channel_step
     sums.a_row = part.row_step
     sums.a_step = part.channel_step
     sums.a_at = tile.weight_at + part.first_tap
-    sums.b = tile.copied
     sums.b_step = of.pitch
     sums.b_at = tile.offset + part.first_tap
     sums.y_row = tile.width
@@ -206,13 +205,21 @@ cdef void add_part(
         count = min(ROWS, rows - row)
         at = (tile.outputs * part.first_phase + row) * tile.width
         sums.y = tile.sums + at
-        sums.before = NULL if c0 % BLOCK == 0 else tile.chains + at
-        sums.after = NULL if (c0 + channels) % BLOCK == 0 or c0 + channels == of.channels else tile.chains + at
-        if of.careful:
-            add_without_outside(&sums, count, tile.lanes, tile.outside - tile.copied)
-        else:
-            add_products(count, &sums, tile.lanes)
-        sums.a += part.block_step
+        c = 0
+        while c < channels:
+            sums.outer = min(BLOCK, channels - c)
+            sums.a = w + c * part.channel_step
+            sums.b = tile.copied + c * of.pitch
+            sums.before = NULL if c0 % BLOCK == 0 else tile.chains + at
+            sums.after = NULL
+            if (c0 + c + sums.outer) % BLOCK and c0 + c + sums.outer < of.channels:
+                sums.after = tile.chains + at
+            if of.careful:
+                add_without_outside(&sums, count, tile.lanes, tile.outside - tile.copied)
+            else:
+                add_products(count, &sums, tile.lanes)
+            c += BLOCK
+        w += part.block_step
         row += ROWS
 
 
@@ -341,7 +348,7 @@ cdef Py_ssize_t width_of(const Problem* of, Py_ssize_t images, Py_ssize_t d, Py_
 cdef Tile* new_tile(const Problem* of) noexcept nogil:
     """A tile and its scratch in one piece, freed by free(); NULL where there is no memory."""
     cdef Py_ssize_t copied = (of.chunk * of.pitch + 2 * LANES) // LANES * LANES, lanes, sums
-    cdef Py_ssize_t times = 1 if of.chunk == BLOCK or of.chunk == of.channels else 2
+    cdef Py_ssize_t times = 1 if of.chunk % BLOCK == 0 or of.chunk == of.channels else 2
     cdef Py_ssize_t head = sizeof(Tile) // 64 * 64 + 64
     cdef Tile* tile
     lanes = width_of(of, of.images, of.axis[0].tile, of.axis[1].tile, of.axis[2].tile)

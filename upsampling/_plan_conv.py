@@ -23,6 +23,7 @@ BLOCK = 16  # channels in a chain of additions, as in dense.pyx
 MOST_PHASES = 1024  # of all axes in one pass of the kernel
 SUMS = 2**19  # bytes of sums in a task's scratch
 COPIES = 2**19  # bytes of a task's copies of x
+NEAR = 24 * 2**10  # bytes of copies that stay in a processor's first cache
 DIRECT = 4  # most tiles for which weights are read where they lie: packing pays when they are read more often
 
 
@@ -350,7 +351,9 @@ def _choose(problem: Problem, axes: list[Phases], products: int, rows: int, unit
 
 
 def _chunk(problem: Problem, copied: int) -> int:
-    """Return how many channels are copied at once: all, BLOCK, or a smaller power of two."""
+    """Return how many channels are copied at once: all, some blocks, or a part of a block."""
+    if BLOCK * copied <= NEAR:
+        return min(problem.channels, NEAR // (BLOCK * copied) * BLOCK)
     chunk = min(BLOCK, problem.channels)
     while chunk > 1 and chunk * copied > COPIES:
         chunk = 2 ** ((chunk - 1).bit_length() - 1)
