@@ -292,3 +292,23 @@ def test_non_finite_pixels_meet_no_padding_in_the_weights_gradient():
     np.testing.assert_allclose(got[np.isfinite(wanted)], wanted[np.isfinite(wanted)], rtol=1e-11, atol=1e-12)
     assert not np.isfinite(got[4]).all()
     assert np.isfinite(got[5]).all()
+
+
+@pytest.mark.parametrize(
+    "shape, outputs, kernel, options",
+    [
+        ((2, 64, 40, 40), 4, 4, {"stride": 2, "padding": 1}),
+        ((1, 8, 90, 90), 16, 3, {}),
+        ((4, 16, 9, 9), 512, 3, {"stride": 2}),
+        ((1, 1024, 8, 8), 3, 2, {"stride": 2}),
+    ],
+)
+def test_accuracy_of_the_gradients(shape, outputs, kernel, options):
+    """Sums over many pixels or channels stay near one rounding."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape).astype(np.float32)
+    weight = rng.standard_normal((shape[1], outputs, kernel, kernel)).astype(np.float32)
+    g = rng.standard_normal(up.conv_transpose2d(x, weight, **options).shape).astype(np.float32)
+    exact = reference.conv_transpose2d_backward(g, x, weight, **options, dtype=np.float64)
+    for got, wanted in zip(up.conv_transpose2d_backward(g, x, weight, **options), exact, strict=True):
+        assert np.sqrt(np.mean((got - wanted) ** 2) / np.mean(wanted**2)) < 4e-7
