@@ -68,7 +68,7 @@ if os.environ.get("UPSAMPLING_BOUNDSCHECK") == "1":
     DIRECTIVES |= {"boundscheck": True, "initializedcheck": True}
 SANITIZERS = []
 if os.environ.get("UPSAMPLING_SANITIZE") == "1":
-    SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+    SANITIZERS = ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
     # Less optimised, more of what the sources do is left to be looked at; and it builds in half the time.
     CFLAGS += ["-O1", "-g1", "-fno-omit-frame-pointer", *SANITIZERS]
 if os.environ.get("UPSAMPLING_WERROR") == "1":

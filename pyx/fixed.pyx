@@ -262,9 +262,10 @@ cdef Py_ssize_t most_scratch(const Job* job, Py_ssize_t strip, Py_ssize_t width)
 
 cdef Py_ssize_t strip_width(const Job* job, Py_ssize_t width) noexcept nogil:
     """Output columns for a task: as many as leave its tile and its ring in the cache, and at least one."""
-    cdef Py_ssize_t per_pixel, reach = job.x.start[width - 1] + job.x.count[width - 1] - job.x.start[0]
+    cdef Py_ssize_t per_pixel, reach
     if job.order == ACROSS_ONLY:
         return width
+    reach = job.x.start[width - 1] + job.x.count[width - 1] - job.x.start[0]
     per_pixel = job.channels * sizeof(pixel) * (job.y.taps + LANES + 6 * LANES * (reach // width + 1))
     return min(width, max(1, ROOM // per_pixel))
 
