@@ -6,8 +6,11 @@ from typing import Any
 
 import bounds
 import cases
+import gradients
 import numpy as np
 import pytest
+from configurations import FAMILIES, configuration
+from layouts import LAYOUTS
 
 import upsampling as up
 
@@ -86,3 +89,23 @@ def test_runs(threads_forced, case):
     given = cases.arguments(case)
     for got, wanted in zip(call(case, given, 8), call(case, given, 8), strict=True):
         bounds.same_bits(got, wanted)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_random_calls(threads_forced, family):
+    """Results and gradients of random calls, in a random layout, have the same bits in one thread and in three."""
+    for seed in range(1000, 1080):
+        case = configuration(family, seed)
+        rng = np.random.default_rng(seed)
+        given = cases.arguments(case, case.dtypes[0])
+        given["input"] = LAYOUTS[str(rng.choice(list(LAYOUTS)))](given["input"])
+        found = []
+        for threads in (1, 3):
+            results = call(case, given, threads)
+            if given["input"].dtype.kind == "f":
+                grad = gradients.gradient_for(case, results[0].shape, results[0].dtype)
+                with up.num_threads(threads):
+                    results += gradients.our_gradients(up, case, given, grad, results)
+            found.append(results)
+        for one, three in zip(*found, strict=True):
+            bounds.same_bits(three, one, f"configuration({family!r}, {seed}): {case.id}")
