@@ -8,6 +8,7 @@ cdef extern from "transpose.h" nogil:
     vec vload(const real* p)
     void vstore(real* p, vec v)
     vec vset(real x)
+    void copy_few(const real* source, Py_ssize_t count, real* to)
     void transpose(
         const real* source, Py_ssize_t source_row, Py_ssize_t rows, Py_ssize_t columns, real* to, Py_ssize_t to_row)
     enum:
@@ -24,9 +25,8 @@ cdef inline void copy(const char* x, Py_ssize_t step, Py_ssize_t count, real* to
     """Numbers that lie `step` bytes apart."""
     cdef Py_ssize_t t
     if step == sizeof(real):
-        if count < 2 * LANES:
-            for t in range(count):
-                to[t] = (<const real*>x)[t]
+        if count < 64:
+            copy_few(<const real*>x, count, to)
         else:
             memcpy(to, x, count * sizeof(real))
     elif step == 2 * sizeof(real):

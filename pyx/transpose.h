@@ -35,6 +35,23 @@ typedef int32_t lane_numbers __attribute__((vector_size(VECTOR_BYTES)));
 static inline vec zip_low(vec a, vec b) { return SHUFFLE(a, b, LOW); }
 static inline vec zip_high(vec a, vec b) { return SHUFFLE(a, b, HIGH); }
 
+/* A few numbers, in moves of a constant size that may overlap. Out of line, for GCC 12 misjudges its bounds inlined. */
+static __attribute__((noinline)) void copy_few(const real *from, ptrdiff_t n, real *to) {
+    if (n >= 16) {
+        for (ptrdiff_t i = 0; i + 16 <= n; i += 16) memcpy(to + i, from + i, 16 * sizeof(real));
+        memcpy(to + n - 16, from + n - 16, 16 * sizeof(real));
+    } else if (n >= 8) {
+        memcpy(to, from, 8 * sizeof(real));
+        memcpy(to + n - 8, from + n - 8, 8 * sizeof(real));
+    } else if (n >= 4) {
+        memcpy(to, from, 4 * sizeof(real));
+        memcpy(to + n - 4, from + n - 4, 4 * sizeof(real));
+    } else {
+        for (int i = 0; i < 3; i++)
+            if (i < n) to[i] = from[i];
+    }
+}
+
 /* The numbers of n vectors, n a power of two up to LANES, taken in turn from each. */
 static inline __attribute__((always_inline)) void interleave_vectors(vec *v, int n) {
     for (int step = 1; step < n; step *= 2) {
@@ -47,39 +64,42 @@ static inline __attribute__((always_inline)) void interleave_vectors(vec *v, int
     }
 }
 
-/* to[i * n + r] = from[r][i] for i < LANES; n as above. */
-static inline __attribute__((always_inline)) void interleave_block(const real **from, ptrdiff_t at, int n, real *to) {
+/* to[i * n + r] = from[r][at + i] for i < count, at most LANES; n as above. Whole vectors are read. */
+static inline __attribute__((always_inline)) void interleave_block(const real **from, ptrdiff_t at, int n,
+                                                                   ptrdiff_t count, real *to) {
     vec v[LANES];
     for (int r = 0; r < n; r++) v[r] = vload(from[r] + at);
     interleave_vectors(v, n);
-    for (int r = 0; r < n; r++) vstore(to + r * LANES, v[r]);
+    if (count >= LANES)
+        for (int r = 0; r < n; r++) vstore(to + r * LANES, v[r]);
+    else
+        copy_few((const real *)v, count * n, to);
 }
 
-/* to[i * n + r] = from[r][i] for i < count: rows of n numbers from n rows. */
+/* to[i * n + r] = from[r][i] for i < count: rows of n numbers from n rows, of which whole vectors are read. */
 static inline void interleave(const real **from, ptrdiff_t n, ptrdiff_t count, real *to) {
-    ptrdiff_t i = 0;
-    if (n == 1) {
-        memcpy(to, from[0], (size_t)count * sizeof(real));
-        return;
-    }
-    for (; count - i >= LANES && (n == 2 || n == 4 || n == 8 || n == 16) && n <= LANES; i += LANES) {
-        if (n == 2)
-            interleave_block(from, i, 2, to + i * n);
+    for (ptrdiff_t i = 0; i < count; i += LANES) {
+        real *at = to + i * n;
+        if (n == 1)
+            interleave_block(from, i, 1, count - i, at);
+        else if (n == 2)
+            interleave_block(from, i, 2, count - i, at);
 #if LANES >= 4
         else if (n == 4)
-            interleave_block(from, i, 4, to + i * n);
+            interleave_block(from, i, 4, count - i, at);
 #endif
 #if LANES >= 8
         else if (n == 8)
-            interleave_block(from, i, 8, to + i * n);
+            interleave_block(from, i, 8, count - i, at);
 #endif
 #if LANES >= 16
-        else
-            interleave_block(from, i, 16, to + i * n);
+        else if (n == 16)
+            interleave_block(from, i, 16, count - i, at);
 #endif
+        else
+            for (ptrdiff_t t = i; t < i + LANES && t < count; t++)
+                for (ptrdiff_t r = 0; r < n; r++) to[t * n + r] = from[r][t];
     }
-    for (; i < count; i++)
-        for (ptrdiff_t r = 0; r < n; r++) to[i * n + r] = from[r][i];
 }
 
 /* to[j * to_row + i] = from[i * from_row + j] for i < rows and j < columns, at most LANES of each. */
@@ -90,6 +110,11 @@ static inline void transpose(const real *from, ptrdiff_t from_row, ptrdiff_t row
         for (int i = 0; i < LANES; i++) v[i] = vload(from + i * from_row);
         interleave_vectors(v, LANES);
         for (int i = 0; i < LANES; i++) vstore(to + i * to_row, v[i]);
+    } else if (rows * columns > 2 * LANES) {
+        for (int i = 0; i < LANES; i++) v[i] = vset(0);
+        for (int i = 0; i < rows; i++) copy_few(from + i * from_row, columns, (real *)(v + i));
+        interleave_vectors(v, LANES);
+        for (int i = 0; i < columns; i++) copy_few((const real *)(v + i), rows, to + i * to_row);
     } else {
         for (ptrdiff_t j = 0; j < columns; j++)
             for (ptrdiff_t i = 0; i < rows; i++) to[j * to_row + i] = from[i * from_row + j];
