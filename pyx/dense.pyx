@@ -353,8 +353,9 @@ cdef Tile* new_tile(const Problem* of) noexcept nogil:
     cdef Tile* tile
     lanes = width_of(of, of.images, of.axis[0].tile, of.axis[1].tile, of.axis[2].tile)
     sums = min(of.share, of.outputs) * of.phases * ((lanes + LANES - 1) // LANES * LANES)
-    tile = <Tile*>scratch(
-        head + (copied * (2 if of.careful else 1) + sums * times + LANES) * sizeof(real) + 2 * of.taps * sizeof(Py_ssize_t)
+    tile = <Tile*>scratch(  # LANES more: whole vectors of sums are read
+        head + (copied * (2 if of.careful else 1) + sums * times + LANES) * sizeof(real)
+        + 2 * of.taps * sizeof(Py_ssize_t)
     )
     if tile == NULL:
         return NULL
@@ -362,7 +363,7 @@ cdef Tile* new_tile(const Problem* of) noexcept nogil:
     tile.outside = tile.copied + copied
     tile.sums = tile.copied + copied * (2 if of.careful else 1)
     tile.chains = tile.sums + sums
-    tile.offset = <Py_ssize_t*>(tile.sums + sums * times + LANES)  # whole vectors of sums are read
+    tile.offset = <Py_ssize_t*>(tile.sums + sums * times + LANES)
     tile.weight_at = tile.offset + of.taps
     memset(tile.copied, 0, copied * (2 if of.careful else 1) * sizeof(real))
     return tile
