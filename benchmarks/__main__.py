@@ -37,7 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     out.add_argument(
         "--plot", type=Path, metavar="PNG", help="where the picture is drawn (default: beside the results)"
     )
-    out.add_argument("--from", dest="given", type=Path, metavar="JSON", help="race nothing: use these results")
+    out.add_argument(
+        "--from", dest="given", type=Path, nargs="+", metavar="JSON", help="race nothing: use the results of these runs"
+    )
     out.add_argument("--markdown", action="store_true", help="print a compact table for a README")
     out.add_argument("--table", action="store_true", help="print a table of all rows")
     other = parser.add_argument_group("instead of a race")
@@ -83,6 +85,12 @@ def _race(options: argparse.Namespace, rows: list[Row]) -> dict[str, Any]:
     return found
 
 
+def _together(paths: Sequence[Path]) -> dict[str, Any]:
+    """Read the results of several runs as one; the machine is told as the last one found it."""
+    runs = [json.loads(path.read_text()) for path in paths]
+    return {"machine": runs[-1]["machine"], "results": [result for one in runs for result in one["results"]]}
+
+
 def _print(found: dict[str, Any], options: argparse.Namespace) -> None:
     results: Sequence[report.Result] = found["results"]
     if options.markdown or options.table:
@@ -119,7 +127,7 @@ def main() -> int:
         exact = options.threads == "1" and options.turn == 0
         run.work(rows[options.skip :], _plan(options), int(options.threads), options.worker, exact=exact)
     else:
-        found = json.loads(options.given.read_text()) if options.given else _race(options, rows)
+        found = _together(options.given) if options.given else _race(options, rows)
         _print(found, options)
         picture = options.plot or (None if options.given else options.json.with_suffix(".png"))
         if picture:
