@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import upsampling
 
 PROBE = """
 import json, sys
@@ -69,3 +72,13 @@ def test_wheel_is_below_3_mb():
     if not wheel:
         pytest.skip("UPSAMPLING_WHEEL does not name a wheel (make test sets it)")
     assert Path(wheel).stat().st_size < 3e6
+
+
+def test_a_source_folder_that_is_not_built_says_what_to_do(tmp_path):
+    source = Path(upsampling.__file__).parent
+    shutil.copytree(source, tmp_path / "upsampling", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+    done = subprocess.run(
+        [sys.executable, "-c", "import upsampling"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"ImportError: {tmp_path / 'upsampling'} is upsampling's source, which is not built" in done.stderr

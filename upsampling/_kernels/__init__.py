@@ -12,6 +12,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
+if find_spec(f"{__name__}.cpu") is None:
+    raise ImportError(
+        f"{os.path.dirname(__path__[0])} is upsampling's source, which is not built: leave its folder to import the "
+        "installed package, or build it in place with `pip install -e .`"
+    )
 from . import cpu as cpu
 
 NAMES = ("baseline", "avx2", "avx512")
