@@ -84,7 +84,11 @@ def extensions():
     """Write the one-line variants and return their Extensions."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     found = []
-    shared = [path for place in ("pyx", "upsampling", "upsampling/include") for path in sorted(Path(place).iterdir())]
+    shared = [
+        path
+        for place in ("pyx", "upsampling", "upsampling/_kernels", "upsampling/include")
+        for path in sorted(Path(place).iterdir())
+    ]
     shared = [str(path) for path in shared if path.suffix in (".h", ".pxd")]
     variants = [
         (f"upsampling._kernels.{kernel}_{precision}_{isa}", kernel, [(f"PRECISION_{precision.upper()}", None)], flags)
@@ -93,7 +97,11 @@ def extensions():
         for isa, flags in ISAS.items()
     ]
     about = [("BUILD_FLAGS", '"' + " ".join(CFLAGS) + '"')]
-    others = [("upsampling._kernels.cpu", "processor", about, []), ("upsampling.kernels", "door", [], [])]
+    others = [
+        ("upsampling._kernels.cpu", "processor", about, []),
+        ("upsampling._kernels.calls", "perform", [], []),
+        ("upsampling.kernels", "door", [], []),
+    ]
     for name, kernel, macros, flags in [*variants, *others]:
         stub = FOLDER / f"{name.rpartition('.')[2]}.pyx"
         text = f'include "{kernel}.pyx"\n'

@@ -17,15 +17,15 @@ writer. Where a weight is not finite, products with what lies outside are left o
 """
 
 from cython.parallel cimport parallel, prange
-from libc.stdlib cimport free
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
 from products cimport LANES, ROWS, Sums, add_products, real
 from runs cimport all_finite, copy_runs, fill, transpose
 
 cdef extern from "transpose.h" nogil:
     void interleave(const real** rows, Py_ssize_t phases, Py_ssize_t count, real* to)
-    void* scratch(size_t bytes)
 
 cdef enum:
     BLOCK = 16
@@ -345,28 +345,28 @@ cdef Py_ssize_t width_of(const Problem* of, Py_ssize_t images, Py_ssize_t d, Py_
     return lanes * (of.axis[2].tile + of.axis[2].reach) + w
 
 
-cdef Tile* new_tile(const Problem* of) noexcept nogil:
-    """A tile and its scratch in one piece, freed by free(); NULL where there is no memory."""
+cdef Py_ssize_t room_of(const Problem* of) noexcept nogil:
+    """Bytes for a tile and its scratch, whatever the weights are."""
+    return lay_out(of, True, NULL)
+
+
+cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept nogil:
+    """Put a tile and its scratch at `memory`, unless that is NULL; how many bytes they take."""
     cdef Py_ssize_t copied = (of.chunk * of.pitch + 2 * LANES) // LANES * LANES, lanes, sums
     cdef Py_ssize_t times = 1 if of.chunk % BLOCK == 0 or of.chunk == of.channels else 2
-    cdef Py_ssize_t head = sizeof(Tile) // 64 * 64 + 64
-    cdef Tile* tile
+    cdef Py_ssize_t head = sizeof(Tile) // 64 * 64 + 64, copies = copied * (2 if careful else 1)
+    cdef Tile* tile = <Tile*>memory
     lanes = width_of(of, of.images, of.axis[0].tile, of.axis[1].tile, of.axis[2].tile)
     sums = min(of.share, of.outputs) * of.phases * ((lanes + LANES - 1) // LANES * LANES)
-    tile = <Tile*>scratch(  # LANES more: whole vectors of sums are read
-        head + (copied * (2 if of.careful else 1) + sums * times + LANES) * sizeof(real)
-        + 2 * of.taps * sizeof(Py_ssize_t)
-    )
-    if tile == NULL:
-        return NULL
-    tile.copied = <real*>(<char*>tile + head)
-    tile.outside = tile.copied + copied
-    tile.sums = tile.copied + copied * (2 if of.careful else 1)
-    tile.chains = tile.sums + sums
-    tile.offset = <Py_ssize_t*>(tile.sums + sums * times + LANES)
-    tile.weight_at = tile.offset + of.taps
-    memset(tile.copied, 0, copied * (2 if of.careful else 1) * sizeof(real))
-    return tile
+    if memory != NULL:
+        tile.copied = <real*>(memory + head)
+        tile.outside = tile.copied + copied
+        tile.sums = tile.copied + copies
+        tile.chains = tile.sums + sums
+        tile.offset = <Py_ssize_t*>(tile.sums + sums * times + LANES)  # whole vectors of sums are read
+        tile.weight_at = tile.offset + of.taps
+        memset(tile.copied, 0, copies * sizeof(real))
+    return head + (copies + sums * times + LANES) * sizeof(real) + 2 * of.taps * sizeof(Py_ssize_t)
 
 
 cdef void do_task(
@@ -398,88 +398,70 @@ cdef void do_task(
     store(of, tile)
 
 
-cdef void set_axis(
-    Axis* axis, const Py_ssize_t* sizes, const Py_ssize_t[::1] segment, const Py_ssize_t[:, ::1] phase
-) noexcept nogil:
-    axis.size = sizes[0]
-    axis.step = sizes[1]
-    axis.out_step = sizes[2]
-    axis.domain = sizes[3]
-    axis.tile = sizes[4]
-    axis.reach = sizes[5]
-    axis.tiles = (axis.domain + axis.tile - 1) // axis.tile
-    axis.segments = segment.shape[0]
-    axis.segment = &segment[0]
-    axis.phases = phase.shape[0]
-    axis.phase = &phase[0, 0]
+# The tables of some phases, which one run over the tasks writes, and how its weights lie.
+cdef struct Pass:
+    Problem of
+    Py_ssize_t groups
+    Py_ssize_t group_weights  # numbers from group to group
+    Py_ssize_t ws[3]  # from group to group, channel to channel and output channel to output channel, unpacked
+    const Py_ssize_t* tap  # for each part, phase and tap its number in the kernel, or -1
+    bint direct  # weights are read where they lie
+    bint merged  # some weights are zeros that are not there
+
+# A call; its arrays are x, w, the bias or NULL, and y. x and y fill a piece of memory each, in whatever order.
+cdef struct Job:
+    Call call
+    const Pass* passes
+    Py_ssize_t count
+    bint whole  # the passes write all of y
+    bint again  # set where what was merged must be made apart
+    const Pass* apart  # then, or NULL
+    Py_ssize_t apart_count
+    bint apart_whole
+    Py_ssize_t x_size
+    Py_ssize_t w_size
+    Py_ssize_t y_shape[5]
+    Py_ssize_t xs[5]
+    Py_ssize_t ys[5]
 
 
-def contract(
-    const real[:, :, :, :, :] x, const real[::1] w, const real[::1] bias, real[:, :, :, :, :] y, Py_ssize_t groups,
-    Py_ssize_t group_weights, bint careful, const Py_ssize_t[::1] tile, const Py_ssize_t[:, ::1] axes,
-    const Py_ssize_t[::1] segment_d, const Py_ssize_t[::1] segment_h, const Py_ssize_t[::1] segment_w,
-    const Py_ssize_t[:, ::1] phase_d, const Py_ssize_t[:, ::1] phase_h, const Py_ssize_t[:, ::1] phase_w,
-    const Py_ssize_t[:, ::1] parts, const Py_ssize_t[:, ::1] source, const Py_ssize_t[::1] offset,
-    const Py_ssize_t[::1] weight_at, const Py_ssize_t[:, ::1] where, int num_threads,
-):
-    """Write the outputs of all phases of the tables; `careful` says that some weight is not finite.
-
-    `tile` is images, share, chunk, segment_size, pitch. MemoryError where scratch cannot be had.
-    """
-    cdef Problem of
-    cdef int i, failed = 0
-    cdef Py_ssize_t task, tasks, shares, images
-    cdef Tile* worker = NULL
-    cdef const char* px = <const char*>&x[0, 0, 0, 0, 0]
-    cdef char* py = <char*>&y[0, 0, 0, 0, 0]
-    set_axis(&of.axis[0], &axes[0, 0], segment_d, phase_d)
-    set_axis(&of.axis[1], &axes[1, 0], segment_h, phase_h)
-    set_axis(&of.axis[2], &axes[2, 0], segment_w, phase_w)
-    of.batch = x.shape[0]
-    of.channels = x.shape[1] // groups
-    of.outputs = y.shape[1] // groups
-    of.images = tile[0]
-    of.share = tile[1]
-    of.chunk = tile[2]
-    of.segment_size = tile[3]
-    of.pitch = tile[4]
-    of.parts = parts.shape[0]
-    of.part = <const Part*>&parts[0, 0]
-    of.taps = offset.shape[0]
-    of.phases = where.shape[0]
-    of.source = &source[0, 0]
-    of.offset = &offset[0]
-    of.weight_at = &weight_at[0]
-    of.where = &where[0, 0]
+cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, bint careful) noexcept nogil:
+    """Write the outputs of a pass; `careful` says that some weight is not finite."""
+    cdef Problem of = part.of
+    cdef Py_ssize_t task, tasks, shares, images, i
+    cdef Call* call = &job.call
+    cdef char* worker = NULL
     of.careful = careful
     for i in range(5):
-        of.xs[i] = x.strides[i]
-        of.ys[i] = y.strides[i]
+        of.xs[i] = job.xs[i]
+        of.ys[i] = job.ys[i]
     shares = (of.outputs + of.share - 1) // of.share
     images = (of.batch + of.images - 1) // of.images
-    tasks = groups * shares * images * of.axis[0].tiles * of.axis[1].tiles * of.axis[2].tiles
-    with nogil, parallel(num_threads=num_threads):
-        worker = new_tile(&of)
+    tasks = part.groups * shares * images * of.axis[0].tiles * of.axis[1].tiles * of.axis[2].tiles
+    with parallel(num_threads=call.threads):
+        worker = call_scratch(call)
+        lay_out(&of, careful, worker)
         for task in prange(tasks, schedule="dynamic"):
-            if worker == NULL:
-                failed |= 1
-            else:
-                do_task(&of, task, shares, images, px, &w[0], group_weights, &bias[0], py, worker)
-        free(worker)
-    if failed:
-        raise MemoryError("no memory for the sums of a tile")
+            if not stopped(call):
+                do_task(
+                    &of, task, shares, images, <const char*>call.array[0], w, part.group_weights, bias,
+                    <char*>call.array[3], <Tile*>worker,
+                )
 
 
-def fill_with_bias(real[:, :, :, :, :] y, const real[::1] bias, int num_threads):
+cdef void fill_with_bias(Job* job, const real* bias) noexcept nogil:
     """Write the outputs that no tap reaches, and all others with them."""
-    cdef Py_ssize_t task, n, c, d, h, w
-    for task in prange(y.shape[0] * y.shape[1], nogil=True, num_threads=num_threads, schedule="static"):
-        n = task // y.shape[1]
-        c = task % y.shape[1]
-        for d in range(y.shape[2]):
-            for h in range(y.shape[3]):
-                for w in range(y.shape[4]):
-                    y[n, c, d, h, w] = bias[c]
+    cdef Py_ssize_t task, C = job.y_shape[1]
+    for task in prange(job.y_shape[0] * C, num_threads=job.call.threads, schedule="static"):
+        fill_plane(job, <char*>job.call.array[3] + task // C * job.ys[0] + task % C * job.ys[1], bias[task % C])
+
+
+cdef void fill_plane(const Job* job, char* y, real value) noexcept nogil:
+    cdef Py_ssize_t d, h, w
+    for d in range(job.y_shape[2]):
+        for h in range(job.y_shape[3]):
+            for w in range(job.y_shape[4]):
+                (<real*>(y + d * job.ys[2] + h * job.ys[3] + w * job.ys[4]))[0] = value
 
 
 cdef int pack_block(
@@ -507,36 +489,182 @@ cdef int pack_block(
     return not all_finite(start, to - start)
 
 
-def pack(
-    const real[::1] w, real[::1] packed, Py_ssize_t groups, Py_ssize_t channels, Py_ssize_t outputs,
-    const Py_ssize_t[::1] ws, const Py_ssize_t[:, ::1] parts, const Py_ssize_t[::1] tap, int num_threads,
-):
-    """Put the weights in the order in which `contract` reads them; whether all of them are finite.
-
-    Tap k of group g, channel c and output channel m lies at g * ws[0] + c * ws[1] + m * ws[2] + k; `tap` gives k for
-    each part, phase and tap of the part, -1 for zero.
-    """
-    cdef const Part* part
+cdef bint pack(Call* call, const Pass* part, const real* w, real* packed) noexcept nogil:
+    """Put the weights of a pass in the order in which `contract` reads them; whether all of them are finite."""
+    cdef const Part* rows
     cdef Py_ssize_t task, i, group, block, blocks, first = 0
-    cdef Py_ssize_t group_weights = packed.shape[0] // groups
     cdef int bad = 0
-    for i in range(parts.shape[0]):
-        part = <const Part*>&parts[i, 0]
-        blocks = (outputs * part.phases + ROWS - 1) // ROWS
-        for task in prange(groups * blocks, nogil=True, num_threads=num_threads, schedule="static"):
+    for i in range(part.of.parts):
+        rows = &part.of.part[i]
+        blocks = (part.of.outputs * rows.phases + ROWS - 1) // ROWS
+        for task in prange(part.groups * blocks, num_threads=call.threads, schedule="static"):
             group = task // blocks
             block = task % blocks
             bad |= pack_block(
-                &w[0] + group * ws[0], block * ROWS, outputs, channels, &ws[0], part, &tap[first],
-                &packed[0] + group * group_weights + part.weight + block * part.block_step,
+                w + group * part.ws[0], block * ROWS, part.of.outputs, part.of.channels, part.ws, rows,
+                part.tap + first, packed + group * part.group_weights + rows.weight + block * rows.block_step,
             )
-        first += part.phases * part.taps
+        first += rows.phases * rows.taps
     return not bad
 
 
-def is_finite(const real[::1] w):
-    """Whether no weight is infinite or NaN."""
-    return all_finite(&w[0], w.shape[0])
+cdef bint run_pass(Job* job, const Pass* part, const real* bias, real* packed) noexcept nogil:
+    """Write the outputs of a pass; whether they are right: those of a merged one are not for infinities and NaN."""
+    cdef const real* x = <const real*>job.call.array[0]
+    cdef const real* w = <const real*>job.call.array[1]
+    cdef const real* y = <const real*>job.call.array[3]
+    cdef Py_ssize_t y_size = 1, i
+    cdef bint finite = True, later
+    for i in range(5):
+        y_size *= job.y_shape[i]
+    # The weight may be longer than the result, in which a number that is not finite shows as well.
+    later = part.direct and job.w_size > y_size
+    if part.direct:
+        finite = later or all_finite(w, job.w_size)
+    else:
+        finite = pack(&job.call, part, w, packed)
+        w = packed
+    if part.merged and not finite:
+        return False
+    contract(job, part, w, bias, not finite)
+    if part.merged:
+        return all_finite(y, y_size) or all_finite(x, job.x_size)
+    if later and not all_finite(y, y_size) and not all_finite(w, job.w_size):
+        contract(job, part, w, bias, True)
+    return True
+
+
+cdef bint run_passes(Job* job, const Pass* passes, Py_ssize_t count, bint whole) noexcept nogil:
+    cdef const real* bias = <const real*>job.call.array[2]
+    cdef char* shared = job.call.scratch
+    cdef Py_ssize_t i
+    if bias == NULL:
+        bias = <const real*>shared
+        memset(shared, 0, job.y_shape[1] * sizeof(real))
+        shared += rounded(job.y_shape[1] * sizeof(real))
+    if not whole:
+        fill_with_bias(job, bias)
+    for i in range(count):
+        if not run_pass(job, &passes[i], bias, <real*>shared):
+            return False
+        if job.call.stop:
+            break
+    return True
+
+
+cdef void run(Call* call) noexcept nogil:
+    """The whole call."""
+    cdef Job* job = <Job*>call
+    job.again = not run_passes(job, job.passes, job.count, job.whole)
+    if job.again and job.apart != NULL:
+        job.again = not run_passes(job, job.apart, job.apart_count, job.apart_whole)
+
+
+cdef Py_ssize_t rounded(Py_ssize_t bytes) noexcept nogil:
+    return (bytes + 63) // 64 * 64
+
+
+cdef const Py_ssize_t* pointer(object table):
+    """Where a table of sizes begins, which its owner keeps alive."""
+    cdef const Py_ssize_t[::1] flat = table.reshape(-1)
+    return &flat[0]
+
+
+cdef class Passes:
+    """The tables of a plan as `transposed` reads them; see upsampling/_plan_conv.py."""
+
+    cdef Pass* passes
+    cdef Py_ssize_t count
+    cdef Py_ssize_t shared  # bytes of packed weights, and of a thread's scratch
+    cdef Py_ssize_t each
+    cdef bint whole
+    cdef object tables
+
+    def __cinit__(self, passes, bint whole, problem, steps):
+        cdef Py_ssize_t i
+        self.tables = passes
+        self.whole = whole
+        self.count = len(passes)
+        self.passes = <Pass*>calloc(max(1, self.count), sizeof(Pass))
+        if self.passes == NULL:
+            raise MemoryError("no memory for the tables of a transposed convolution")
+        for i in range(self.count):
+            self.set_pass(&self.passes[i], passes[i], problem, steps)
+            self.each = max(self.each, rounded(room_of(&self.passes[i].of)))
+            if not self.passes[i].direct:
+                self.shared = max(
+                    self.shared, rounded(self.passes[i].groups * self.passes[i].group_weights * sizeof(real))
+                )
+
+    def __dealloc__(self):
+        free(self.passes)
+
+    cdef int set_pass(self, Pass* to, tables, problem, steps) except -1:
+        cdef Problem* of = &to.of
+        cdef Axis* axis
+        cdef Py_ssize_t i
+        of.images, of.share, of.chunk, of.segment_size, of.pitch = tables.tile.tolist()
+        for i in range(3):
+            axis = &of.axis[i]
+            axis.size, axis.step, axis.out_step, axis.domain, axis.tile, axis.reach = tables.axes[i].tolist()
+            axis.tiles = (axis.domain + axis.tile - 1) // axis.tile
+            axis.segments = len(tables.segments[i])
+            axis.segment = pointer(tables.segments[i])
+            axis.phases = len(tables.phases[i])
+            axis.phase = pointer(tables.phases[i])
+        of.batch, to.groups, of.channels, of.outputs = problem.batch, problem.groups, problem.channels, problem.outputs
+        of.parts = len(tables.parts)
+        of.part = <const Part*>pointer(tables.parts)
+        of.taps = len(tables.offset)
+        of.phases = len(tables.where)
+        of.source = pointer(tables.source)
+        of.offset = pointer(tables.offset)
+        of.weight_at = pointer(tables.weight_at)
+        of.where = pointer(tables.where)
+        to.tap = pointer(tables.tap)
+        to.ws = steps
+        to.group_weights, to.direct, to.merged = tables.group_weights, tables.direct, tables.merged
+        return 0
+
+
+def transposed(
+    Passes passes, Passes apart, const real[:, :, :, :, :] x, const real[::1] w, const real[::1] bias,
+    real[:, :, :, :, :] y, int num_threads,
+):
+    """Write y; True where that must be done again with `apart`, passes of a plan in which nothing is merged, or None.
+
+    x and y each fill a piece of memory, in C order or channels-last; the bias may be None. MemoryError where scratch
+    cannot be had.
+    """
+    cdef Job job
+    cdef int i
+    job.call.array[0] = <void*>&x[0, 0, 0, 0, 0]
+    job.call.array[1] = <void*>&w[0]
+    job.call.array[2] = <void*>&bias[0] if bias is not None else NULL
+    job.call.array[3] = <void*>&y[0, 0, 0, 0, 0]
+    job.call.read = 3
+    job.call.written = 1
+    job.call.threads = num_threads
+    job.call.shared = passes.shared
+    job.call.each = passes.each
+    job.passes, job.count, job.whole = passes.passes, passes.count, passes.whole
+    job.apart = NULL
+    if apart is not None:
+        job.call.shared = max(passes.shared, apart.shared)
+        job.call.each = max(passes.each, apart.each)
+        job.apart, job.apart_count, job.apart_whole = apart.passes, apart.count, apart.whole
+    if bias is None:
+        job.call.shared += rounded(y.shape[1] * sizeof(real))
+    job.x_size = x.shape[0] * x.shape[1] * x.shape[2] * x.shape[3] * x.shape[4]
+    job.w_size = w.shape[0]
+    for i in range(5):
+        job.y_shape[i] = y.shape[i]
+        job.xs[i] = x.strides[i]
+        job.ys[i] = y.strides[i]
+    if perform(&job.call, sizeof(job), run):
+        keep((passes, apart))
+        return False
+    return job.again
 
 
 def shape():

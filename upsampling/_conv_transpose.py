@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from . import _args, _arrays, _conv_args, _kernels
 from . import _plan_conv as plan
+from ._kernels.calls import recording
 from ._threads import threads_for
 
 __all__ = [
@@ -75,50 +77,21 @@ def _precision(dtype: np.dtype) -> tuple[str, Any]:
     return ("f64", np.float64) if dtype == np.float64 else ("f32", np.float32)
 
 
-def _finite(kernel: Any, array: np.ndarray) -> bool:
-    return kernel.is_finite(array.ravel(order="K"))
-
-
-def _run_pass(
-    kernel: Any, problem: plan.Problem, part: plan.Pass, x: np.ndarray, w: np.ndarray, bias: np.ndarray, y: np.ndarray
-) -> bool:
-    """Run one pass of a plan; whether the result is right, which a merged one is not for infinities and NaN."""
-    weights, finite = w, True
-    if part.direct:
-        finite = w.size > y.size or _finite(kernel, w)
-    else:
-        weights = np.empty(problem.groups * part.group_weights, w.dtype)
-        steps = np.array(problem.weight_steps(), np.intp)
-        finite = kernel.pack(
-            w, weights, problem.groups, problem.channels, problem.outputs, steps, part.parts, part.tap, problem.threads
-        )
-    if part.merged and not finite:
-        return False
-
-    def run(careful: bool) -> None:
-        kernel.contract(
-            _five(x), weights, bias, _five(y), problem.groups, part.group_weights, careful, part.tile, part.axes,
-            *part.segments, *part.phases, part.parts, part.source, part.offset, part.weight_at, part.where,
-            problem.threads,
-        )  # fmt: skip
-
-    run(not finite)
-    if part.merged:
-        return _finite(kernel, y) or _finite(kernel, x)
-    # The weight may be longer than the result, in which a number that is not finite shows as well.
-    if part.direct and w.size > y.size and not _finite(kernel, y) and not _finite(kernel, w):
-        run(True)
-    return True
+@lru_cache(maxsize=256)
+def _passes(kernel: Any, problem: plan.Problem) -> Any:
+    """Return a plan's tables as the kernel reads them."""
+    found = plan.plan(problem)
+    return kernel.Passes(found.passes, found.whole, problem, problem.weight_steps())
 
 
 def _run_plan(
-    kernel: Any, problem: plan.Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray, y: np.ndarray
+    kernel: Any, problem: plan.Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray
 ) -> None:
-    found = plan.plan(problem)
-    if not found.whole:
-        kernel.fill_with_bias(_five(y), bias, problem.threads)
-    if not all(_run_pass(kernel, problem, part, x, w, bias, y) for part in found.passes):
-        _run_plan(kernel, problem._replace(merged=False), x, w, bias, y)
+    x, y = _five(x), _five(y)
+    # Where something that is not finite met phases that were merged, they are computed apart.
+    apart = _passes(kernel, problem._replace(merged=False)) if recording() else None
+    if kernel.transposed(_passes(kernel, problem), apart, x, w, bias, y, problem.threads):
+        kernel.transposed(_passes(kernel, problem._replace(merged=False)), None, x, w, bias, y, problem.threads)
 
 
 def _contract(
@@ -141,11 +114,12 @@ def _contract(
         y.itemsize,
         True,
     )
-    start = np.zeros(y.shape[1], y.dtype) if bias is None else np.ascontiguousarray(bias, y.dtype)
-    # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.
-    x, w, start, y = (array.view(np.float64) if array.dtype == np.uint64 else array for array in (x, w, start, y))
-    w = np.ascontiguousarray(w).reshape(-1)
-    _run_plan(kernel, problem, x, w, start, y)
+    bias = None if bias is None else np.ascontiguousarray(bias, y.dtype)
+    if y.dtype == np.uint64:
+        # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.
+        x, w, y = (array.view(np.float64) for array in (x, w, y))
+        bias = None if bias is None else bias.view(np.float64)
+    _run_plan(kernel, problem, x, np.ascontiguousarray(w).reshape(-1), bias, y)
 
 
 def _real_weight_gradient(spec: _conv_args.Problem, x: np.ndarray, g: np.ndarray) -> np.ndarray:

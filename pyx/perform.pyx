@@ -1,0 +1,148 @@
+"""How a kernel is called: its threads, its scratch, a watch for signals, and the record of a call to be made later.
+
+An entry point fills in a job, which begins with a Call, and hands it to `perform`. Python's call is then made at once.
+While a `Program` records in this thread, the job is kept instead, with the tables that it points to; the program's
+steps are run later, from C, without the GIL, on other arrays: see door.pyx.
+"""
+
+from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
+from libc.stdlib cimport free
+
+cdef extern from * nogil:
+    """
+    #include "simd.h"
+    #if !defined(_WIN32)
+    #include <pthread.h>
+    #include <unistd.h>
+    #endif
+    #if defined(__linux__)
+    #include <sys/syscall.h>
+    #endif
+
+    /* Threads that calls have beside those that called, in the whole process; and whether it was forked, for the
+     * threads of OpenMP do not survive that. */
+    static int others = 0, forked = 0;
+    static void after_fork(void) { others = 0; forked = 1; }
+
+    static int watch_forks(void) {
+    #if defined(_WIN32)
+        return 0;
+    #else
+        return pthread_atfork(NULL, NULL, after_fork);
+    #endif
+    }
+
+    /* Threads for a call that wants so many: the others that it gets, with those of all calls that run now, are no more
+     * than it would have alone. Inside of somebody's parallel region it gets none. */
+    static int enter_call(int threads) {
+        int now, more;
+    #if defined(_OPENMP)
+        if (threads < 2 || forked || omp_in_parallel()) return 1;
+    #else
+        if (threads < 2) return 1;
+    #endif
+        now = __atomic_load_n(&others, __ATOMIC_RELAXED);
+        do {
+            more = threads - 1 - now;
+            if (more <= 0) return 1;
+        } while (!__atomic_compare_exchange_n(&others, &now, now + more, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+        return 1 + more;
+    }
+    static void leave_call(int threads) {
+        if (threads > 1) __atomic_fetch_sub(&others, threads - 1, __ATOMIC_RELAXED);
+    }
+
+    /* Signals are handled in the main thread alone, so that other threads need not ask. */
+    static int in_main_thread(void) {
+    #if defined(__linux__)
+        static __thread int known = -1;
+        static __thread int process = -1;
+        int now = getpid();
+        if (known < 0 || process != now) { known = syscall(SYS_gettid) == now; process = now; }
+        return known;
+    #elif defined(__APPLE__)
+        return pthread_main_np();
+    #else
+        return 1;
+    #endif
+    }
+    static int ask_python(void) {
+        PyGILState_STATE state = PyGILState_Ensure();
+        int stop = PyErr_CheckSignals() != 0;
+        PyGILState_Release(state);
+        return stop;
+    }
+
+    static __thread PyObject *recorder = NULL;
+    """
+    int enter_call(int threads)
+    void leave_call(int threads)
+    int watch_forks()
+    int in_main_thread()
+    int ask_python()
+    void* scratch(size_t bytes)
+    PyObject* recorder
+
+if watch_forks():
+    raise MemoryError("no memory to be told of forks")
+
+
+cdef int enter(int threads) noexcept nogil:
+    """How many threads a call that wants so many may have; given back by `leave`."""
+    return enter_call(threads)
+
+
+cdef void leave(int threads) noexcept nogil:
+    leave_call(threads)
+
+
+cdef int perform(Call* job, Py_ssize_t size, Run run) except -1:
+    """Run a job of `size` bytes, and return 0; or keep it for later and return 1: then its tables must be kept too.
+
+    MemoryError where there is no scratch, before anything is written; what a signal's handler raised, in the middle.
+    """
+    cdef Py_ssize_t bytes
+    job.stop = 0
+    job.cancel = NULL
+    if recorder != NULL:
+        (<object>recorder).add(<size_t>job, size, <size_t>run)
+        return 1
+    job.threads = enter(job.threads)
+    job.ask = NULL
+    if in_main_thread():
+        job.ask = ask_python
+    job.patience = job.pace = 1
+    job.asked = 0
+    job.scratch = NULL
+    bytes = job.shared + job.each * job.threads
+    if bytes > 0:
+        job.scratch = <char*>scratch(bytes)
+        if job.scratch == NULL:
+            leave(job.threads)
+            raise MemoryError(f"no memory for {bytes} bytes of scratch")
+    with nogil:
+        run(job)
+    free(job.scratch)
+    leave(job.threads)
+    return -1 if job.stop else 0
+
+
+cdef int keep(object tables) except -1:
+    """Keep alive what a job that was kept points to."""
+    (<object>recorder).keep(tables)
+    return 0
+
+
+def record(program):
+    """From now on, give this thread's jobs to `program`, by add(address, size, run) and keep(tables); or to None."""
+    global recorder
+    Py_XDECREF(recorder)
+    recorder = NULL
+    if program is not None:
+        Py_INCREF(program)
+        recorder = <PyObject*>program
+
+
+def recording():
+    """The program that records this thread's jobs, or None."""
+    return None if recorder == NULL else <object>recorder
