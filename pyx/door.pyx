@@ -7,8 +7,13 @@ Arguments are checked here, positions included, before anything is written.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
+from libc.stdlib cimport free
+from upsampling._kernels.calls cimport enter, leave
 from plane cimport fetch_plane, put_plane
+
+cdef extern from "simd.h" nogil:
+    void* scratch(size_t bytes)
 
 cdef extern from "upsampling.h" nogil:
     """
@@ -69,12 +74,14 @@ cdef int max_unpool(
     cdef Py_ssize_t p
     if status != STATUS_OK:
         return status
+    num_threads = enter(num_threads)
     for p in prange(planes, num_threads=num_threads, schedule="static"):
         put_plane(
             <const char*>values + p * count * item_size, item_size,
             <const char*>(indices + p * count), sizeof(long long), count,
             <char*>out + p * plane_size * item_size, item_size, plane_size, item_size,
         )
+    leave(num_threads)
     return STATUS_OK
 
 
@@ -84,17 +91,25 @@ cdef int max_unpool_backward(
 ) noexcept nogil:
     """grad_input[i] = grad_output[indices[i]] for the last i of each index, else 0; grad_input is (planes, count)."""
     cdef int status = checked(grad_output, indices, grad_input, planes, count, plane_size, item_size, num_threads)
-    cdef int failed = 0
-    cdef Py_ssize_t p
-    if status != STATUS_OK:
+    cdef char* taken
+    cdef Py_ssize_t p, each = (plane_size + 63) // 64 * 64
+    cdef int threads
+    if status != STATUS_OK or planes == 0:
         return status
-    for p in prange(planes, num_threads=num_threads, schedule="static"):
-        failed |= fetch_plane(
-            <const char*>grad_output + p * plane_size * item_size, item_size, plane_size,
-            <const char*>(indices + p * count), sizeof(long long), count,
-            <char*>grad_input + p * count * item_size, item_size, item_size,
-        )
-    return STATUS_NO_MEMORY if failed else STATUS_OK
+    threads = enter(num_threads)
+    taken = <char*>scratch(each * threads)
+    if taken != NULL:
+        for p in prange(planes, num_threads=threads, schedule="static"):
+            fetch_plane(
+                <const char*>grad_output + p * plane_size * item_size, item_size, plane_size,
+                <const char*>(indices + p * count), sizeof(long long), count,
+                <char*>grad_input + p * count * item_size, item_size, item_size, taken + threadid() * each,
+            )
+    leave(threads)
+    if taken == NULL:
+        return STATUS_NO_MEMORY
+    free(taken)
+    return STATUS_OK
 
 
 cdef upsampling_api _table

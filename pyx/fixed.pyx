@@ -11,10 +11,11 @@ groups of LANES, transposed, so that a vector holds one column of the group and 
 scale and the number of channels. All sums are exact, so the order of additions and the tasks change no bit.
 """
 
-from cython.parallel cimport prange, threadid
+from cython.parallel cimport prange
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free
 from libc.string cimport memcpy
+
+from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
 
 cdef extern from "fixed.h" nogil:
     ctypedef unsigned short pixel  # unsigned char in the 8-bit build
@@ -35,7 +36,6 @@ cdef extern from "fixed.h" nogil:
     pixel pixel_of(int64_t sum)
     void tile_read(int32_t* tile, char* narrow, const pixel** rows, Py_ssize_t n)
     void tile_write(pixel** rows, Py_ssize_t first, const int32_t* wide)
-    void* scratch(size_t bytes)
 
 # What a task's tile and ring may take together: they stay in the second-level cache.
 cdef Py_ssize_t ROOM = 192 * 1024
@@ -270,58 +270,6 @@ cdef Py_ssize_t strip_width(const Job* job, Py_ssize_t width) noexcept nogil:
     return min(width, max(1, ROOM // per_pixel))
 
 
-def resize(
-    const pixel[:, :, :, :] src,
-    pixel[:, :, :, :] dst,
-    const int64_t[::1] x_start,
-    const int64_t[::1] x_count,
-    const int32_t[:, ::1] x_weights,
-    const int64_t[::1] y_start,
-    const int64_t[::1] y_count,
-    const int32_t[:, ::1] y_weights,
-    bint along_rows,
-    bint columns_first,
-    int num_threads,
-):
-    """Resample src into dst. Without `along_rows` rows keep their length, and the table x is not used."""
-    cdef Job job
-    cdef Py_ssize_t planes = dst.shape[0], height = dst.shape[1], width = dst.shape[2]
-    cdef Py_ssize_t strips, strip, bands, band, tasks, task, plane_in, plane_out
-    cdef Py_ssize_t room
-    cdef char* memory
-    job.src = &src[0, 0, 0, 0]
-    job.dst = &dst[0, 0, 0, 0]
-    job.src_row = src.strides[1] // <Py_ssize_t>sizeof(pixel)
-    job.dst_row = dst.strides[1] // <Py_ssize_t>sizeof(pixel)
-    plane_in = src.strides[0] // <Py_ssize_t>sizeof(pixel)
-    plane_out = dst.strides[0] // <Py_ssize_t>sizeof(pixel)
-    job.height = src.shape[1]
-    job.channels = src.shape[3]
-    job.x = Axis(&x_start[0], &x_count[0], &x_weights[0, 0], x_weights.shape[1])
-    job.y = Axis(&y_start[0], &y_count[0], &y_weights[0, 0], y_weights.shape[1])
-    job.order = ACROSS_ONLY if not along_rows else ACROSS_FIRST if columns_first else ALONG_FIRST
-    strip = strip_width(&job, width)
-    strips = (width + strip - 1) // strip
-    # Bands repeat the rows at their edges, so there are no more than the threads need.
-    bands = 1
-    if num_threads > 1:
-        bands = max(1, min((3 * num_threads + planes * strips - 1) // (planes * strips), height // 16))
-    band = (height + bands - 1) // bands
-    bands = (height + band - 1) // band
-    tasks = planes * bands * strips
-    num_threads = <int>min(num_threads, tasks)
-    # All scratch is had before anything is written, so that a call that raises has written nothing.
-    room = most_scratch(&job, strip, width)
-    memory = <char*>scratch(room * num_threads)
-    if memory == NULL:
-        raise MemoryError(f"there is no memory for {room * num_threads} bytes of rows that a resize keeps")
-    for task in prange(tasks, nogil=True, num_threads=num_threads, schedule="dynamic"):
-        run_part(
-            &job, memory + threadid() * room, task, strips, strip, bands, band, width, height, plane_in, plane_out
-        )
-    free(memory)
-
-
 cdef void run_part(
     const Job* job, char* memory, Py_ssize_t task, Py_ssize_t strips, Py_ssize_t strip, Py_ssize_t bands,
     Py_ssize_t band, Py_ssize_t width, Py_ssize_t height, Py_ssize_t plane_in, Py_ssize_t plane_out,
@@ -341,3 +289,75 @@ cdef void run_part(
         along_first(&part, &s)
     else:
         across_first(&part, &s)
+
+
+# A call; its arrays are src and dst. Bands repeat the rows at their edges, so there are no more than the threads need.
+cdef struct Whole:
+    Call call
+    Job job
+    Py_ssize_t planes
+    Py_ssize_t width
+    Py_ssize_t rows
+    Py_ssize_t strip
+    Py_ssize_t band
+    Py_ssize_t plane_in
+    Py_ssize_t plane_out
+
+
+cdef void run(Call* call) noexcept nogil:
+    cdef Whole* all_of = <Whole*>call
+    cdef Job job = all_of.job
+    cdef Py_ssize_t strips = (all_of.width + all_of.strip - 1) // all_of.strip
+    cdef Py_ssize_t bands = (all_of.rows + all_of.band - 1) // all_of.band, task
+    job.src = <const pixel*>call.array[0]
+    job.dst = <pixel*>call.array[1]
+    for task in prange(all_of.planes * bands * strips, num_threads=call.threads, schedule="dynamic"):
+        if not stopped(call):
+            run_part(
+                &job, call_scratch(call), task, strips, all_of.strip, bands, all_of.band, all_of.width, all_of.rows,
+                all_of.plane_in, all_of.plane_out,
+            )
+
+
+def resize(
+    const pixel[:, :, :, :] src,
+    pixel[:, :, :, :] dst,
+    const int64_t[::1] x_start,
+    const int64_t[::1] x_count,
+    const int32_t[:, ::1] x_weights,
+    const int64_t[::1] y_start,
+    const int64_t[::1] y_count,
+    const int32_t[:, ::1] y_weights,
+    bint along_rows,
+    bint columns_first,
+    int num_threads,
+):
+    """Resample src into dst. Without `along_rows` rows keep their length, and the table x is not used."""
+    cdef Whole call
+    cdef Job* job = &call.job
+    cdef Py_ssize_t strips, bands = 1
+    call.call.array[0] = <void*>&src[0, 0, 0, 0]
+    call.call.array[1] = <void*>&dst[0, 0, 0, 0]
+    call.call.read = call.call.written = 1
+    call.planes, call.rows, call.width = dst.shape[0], dst.shape[1], dst.shape[2]
+    call.plane_in = src.strides[0] // <Py_ssize_t>sizeof(pixel)
+    call.plane_out = dst.strides[0] // <Py_ssize_t>sizeof(pixel)
+    job.src_row = src.strides[1] // <Py_ssize_t>sizeof(pixel)
+    job.dst_row = dst.strides[1] // <Py_ssize_t>sizeof(pixel)
+    job.height = src.shape[1]
+    job.channels = src.shape[3]
+    job.x = Axis(&x_start[0], &x_count[0], &x_weights[0, 0], x_weights.shape[1])
+    job.y = Axis(&y_start[0], &y_count[0], &y_weights[0, 0], y_weights.shape[1])
+    job.order = ACROSS_ONLY if not along_rows else ACROSS_FIRST if columns_first else ALONG_FIRST
+    call.strip = strip_width(job, call.width)
+    strips = (call.width + call.strip - 1) // call.strip
+    if num_threads > 1:
+        bands = (3 * num_threads + call.planes * strips - 1) // (call.planes * strips)
+        bands = max(1, min(bands, call.rows // 16))
+    call.band = (call.rows + bands - 1) // bands
+    bands = (call.rows + call.band - 1) // call.band
+    call.call.threads = <int>min(num_threads, call.planes * bands * strips)
+    call.call.shared = 0
+    call.call.each = most_scratch(job, call.strip, call.width)
+    if perform(&call.call, sizeof(call), run):
+        keep((x_start, x_count, x_weights, y_start, y_count, y_weights))

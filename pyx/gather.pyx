@@ -8,6 +8,8 @@ from cython.parallel cimport prange
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
+from upsampling._kernels.calls cimport Call, keep, perform, stopped
+
 
 cdef inline void items(char* to, const char* src, const int64_t* index, Py_ssize_t n, Py_ssize_t size) noexcept nogil:
     cdef Py_ssize_t i
@@ -56,32 +58,53 @@ cdef void rows(
             row(to, src + at(height, o) * width_in * size, width, width_out, size)
 
 
+# A call; its arrays are src and dst.
+cdef struct Job:
+    Call call
+    Py_ssize_t planes
+    Py_ssize_t size_in[3]
+    Py_ssize_t size_out[3]
+    const int64_t* index[3]
+    Py_ssize_t size
+    Py_ssize_t band
+
+
+cdef void run(Call* call) noexcept nogil:
+    cdef Job* job = <Job*>call
+    cdef Py_ssize_t height = job.size_out[1], bands = (height + job.band - 1) // job.band, task, plane, d, first
+    for task in prange(job.planes * job.size_out[0] * bands, num_threads=call.threads, schedule="static"):
+        plane = task // bands // job.size_out[0]
+        d = at(job.index[0], task // bands % job.size_out[0])
+        first = task % bands * job.band
+        if not stopped(call):
+            rows(
+                <const char*>call.array[0]
+                + (plane * job.size_in[0] + d) * job.size_in[1] * job.size_in[2] * job.size,
+                <char*>call.array[1] + task // bands * height * job.size_out[2] * job.size,
+                job.index[1], job.index[2], first, min(first + job.band, height), job.size_in[2], job.size_out[2],
+                job.size,
+            )
+
+
 def gather(
     const unsigned char[::1] src, unsigned char[::1] dst, Py_ssize_t planes, tuple sizes, Py_ssize_t size,
     const int64_t[::1] depth, const int64_t[::1] height, const int64_t[::1] width, Py_ssize_t band, int num_threads
 ):
     """Copy items by index; `sizes` are three pairs (size in, size out), `band` the number of rows of a task."""
-    cdef Py_ssize_t depth_in, depth_out, height_in, height_out, width_in, width_out
-    cdef Py_ssize_t task, bands, plane, d, first
-    cdef const int64_t* depths = NULL
-    cdef const int64_t* heights = NULL
-    cdef const int64_t* widths = NULL
-    cdef const char* from_ = <const char*>&src[0]
-    cdef char* to = <char*>&dst[0]
-    (depth_in, depth_out), (height_in, height_out), (width_in, width_out) = sizes
-    if depth is not None:
-        depths = &depth[0]
-    if height is not None:
-        heights = &height[0]
-    if width is not None:
-        widths = &width[0]
-    bands = (height_out + band - 1) // band
-    for task in prange(planes * depth_out * bands, nogil=True, num_threads=num_threads, schedule="static"):
-        plane = task // bands // depth_out
-        d = at(depths, task // bands % depth_out)
-        first = task % bands * band
-        rows(
-            from_ + (plane * depth_in + d) * height_in * width_in * size,
-            to + task // bands * height_out * width_out * size,
-            heights, widths, first, min(first + band, height_out), width_in, width_out, size,
-        )
+    cdef Job job
+    cdef int i
+    job.call.array[0] = <void*>&src[0]
+    job.call.array[1] = <void*>&dst[0]
+    job.call.read = job.call.written = 1
+    job.call.threads = num_threads
+    job.call.shared = job.call.each = 0
+    job.planes = planes
+    for i in range(3):
+        job.size_in[i], job.size_out[i] = sizes[i]
+    job.index[0] = &depth[0] if depth is not None else NULL
+    job.index[1] = &height[0] if height is not None else NULL
+    job.index[2] = &width[0] if width is not None else NULL
+    job.size = size
+    job.band = band
+    if perform(&job.call, sizeof(job), run):
+        keep((depth, height, width))

@@ -7,32 +7,81 @@ row-major order wins.
 
 from cython cimport view
 from cython.parallel cimport prange
+from upsampling._kernels.calls cimport Call, call_scratch, perform, stopped
 from plane cimport fetch_plane, position, put_plane
 
 ctypedef const unsigned char[:, :, :, ::view.contiguous] items
 ctypedef unsigned char[:, :, :, ::view.contiguous] writable_items
 
 
+# A call; its arrays are values (or gradients), positions, and the result. Strides are those of images, channels and
+# items, in bytes.
+cdef struct Job:
+    Call call
+    Py_ssize_t images
+    Py_ssize_t channels
+    Py_ssize_t count  # positions of a plane
+    Py_ssize_t plane
+    Py_ssize_t size  # of an item
+    Py_ssize_t xs[3]
+    Py_ssize_t ats[3]
+    Py_ssize_t ys[3]
+
+
+cdef inline char* of_plane(void* array, const Py_ssize_t* strides, Py_ssize_t channels, Py_ssize_t task) noexcept nogil:
+    return <char*>array + task // channels * strides[0] + task % channels * strides[1]
+
+
+cdef void run_put(Call* call) noexcept nogil:
+    cdef Job* job = <Job*>call
+    cdef Py_ssize_t C = job.channels, task
+    for task in prange(job.images * C, num_threads=call.threads, schedule="static"):
+        if not stopped(call):
+            put_plane(
+                of_plane(call.array[0], job.xs, C, task), job.xs[2],
+                of_plane(call.array[1], job.ats, C, task), job.ats[2], job.count,
+                of_plane(call.array[2], job.ys, C, task), job.ys[2], job.plane, job.size,
+            )
+
+
+cdef void run_fetch(Call* call) noexcept nogil:
+    cdef Job* job = <Job*>call
+    cdef Py_ssize_t C = job.channels, task
+    for task in prange(job.images * C, num_threads=call.threads, schedule="static"):
+        if not stopped(call):
+            fetch_plane(
+                of_plane(call.array[0], job.xs, C, task), job.xs[2], job.plane,
+                of_plane(call.array[1], job.ats, C, task), job.ats[2], job.count,
+                of_plane(call.array[2], job.ys, C, task), job.ys[2], job.size, call_scratch(call),
+            )
+
+
+cdef void set_job(Job* job, items x, const position[:, :, :] at, items y, Py_ssize_t plane, int num_threads):
+    cdef int i
+    job.call.array[0] = <void*>&x[0, 0, 0, 0]
+    job.call.array[1] = <void*>&at[0, 0, 0]
+    job.call.array[2] = <void*>&y[0, 0, 0, 0]
+    job.call.read = 2
+    job.call.written = 1
+    job.call.threads = num_threads
+    job.call.shared = job.call.each = 0
+    job.images, job.channels, job.count = at.shape[0], at.shape[1], at.shape[2]
+    job.plane = plane
+    job.size = x.shape[3]
+    for i in range(3):
+        job.xs[i], job.ats[i], job.ys[i] = x.strides[i], at.strides[i], y.strides[i]
+
+
 def put(items x, const position[:, :, :] at, writable_items y, int num_threads):
     """Clear y, then write each item of x at its position."""
-    cdef Py_ssize_t C = x.shape[1], task
-    for task in prange(x.shape[0] * C, nogil=True, num_threads=num_threads, schedule="static"):
-        put_plane(
-            <const char*>&x[task // C, task % C, 0, 0], x.strides[2],
-            <const char*>&at[task // C, task % C, 0], at.strides[2], x.shape[2],
-            <char*>&y[task // C, task % C, 0, 0], y.strides[2], y.shape[2], x.shape[3],
-        )
+    cdef Job job
+    set_job(&job, x, at, y, y.shape[2], num_threads)
+    perform(&job.call, sizeof(job), run_put)
 
 
 def fetch(items g, const position[:, :, :] at, writable_items y, int num_threads):
     """The adjoint of put: each item of y from its position in g, but zero where a later one has the same position."""
-    cdef Py_ssize_t C = y.shape[1], task
-    cdef int failed = 0
-    for task in prange(y.shape[0] * C, nogil=True, num_threads=num_threads, schedule="static"):
-        failed |= fetch_plane(
-            <const char*>&g[task // C, task % C, 0, 0], g.strides[2], g.shape[2],
-            <const char*>&at[task // C, task % C, 0], at.strides[2], y.shape[2],
-            <char*>&y[task // C, task % C, 0, 0], y.strides[2], y.shape[3],
-        )
-    if failed:
-        raise MemoryError("no memory for a plane's marks")
+    cdef Job job
+    set_job(&job, g, at, y, g.shape[2], num_threads)
+    job.call.each = (g.shape[2] + 63) // 64 * 64
+    perform(&job.call, sizeof(job), run_fetch)

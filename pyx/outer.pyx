@@ -16,9 +16,9 @@ that are not finite, products with what lies outside are left out.
 """
 
 from cython.parallel cimport prange
-from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy, memset
 
+from upsampling._kernels.calls cimport Call, call_scratch, perform, stopped
 from products cimport LANES, ROWS, Sums, add_products, real
 from runs cimport all_finite, copy, copy_runs, fill, transpose
 
@@ -28,7 +28,6 @@ cdef extern from "transpose.h" nogil:
     """
     enum:
         PANEL
-    void* scratch(size_t bytes)
 
 cdef enum:
     PIXELS = 64
@@ -265,10 +264,26 @@ cdef void deliver(const Problem* of, const Part* part, const Work* work) noexcep
             c += LANES
 
 
-cdef int do_part(const Problem* of, Part* part) noexcept nogil:
-    """Compute and write the sums of a task; 1 where there is no memory."""
+cdef Py_ssize_t width_of(const Part* part) noexcept nogil:
+    return (part.channels + LANES - 1) // LANES * LANES
+
+
+cdef Py_ssize_t panels_of(Py_ssize_t width) noexcept nogil:
+    """The numbers in the panels."""
+    cdef Py_ssize_t pitch = min(width, PANEL)
+    return (width + pitch - 1) // pitch * pitch * PIXELS
+
+
+cdef Py_ssize_t room_of(const Part* part, Py_ssize_t region) noexcept nogil:
+    """The bytes that a task takes."""
+    cdef Py_ssize_t width = width_of(part), sums = part.outputs * part.lines * part.taps * width
+    return ((2 * panels_of(width) + sums + 2 * part.rows * region) * sizeof(real) + 63) // 64 * 64
+
+
+cdef void do_part(const Problem* of, Part* part, char* memory) noexcept nogil:
+    """Compute and write the sums of a task."""
     cdef Work work
-    cdef Py_ssize_t panels, joint, t, m, line, last = part.p1
+    cdef Py_ssize_t joint, t, m, line, last = part.p1
     cdef bint finite
     # Copies of g hold whole runs of a row where that is not much longer than a run for each tap.
     work.pixel_step = of.stride[2]
@@ -283,16 +298,11 @@ cdef int do_part(const Problem* of, Part* part) noexcept nogil:
     else:
         work.pixel_step = 1
         work.tap_step = PIXELS
-    work.width = (part.channels + LANES - 1) // LANES * LANES
+    work.width = width_of(part)
     work.pitch = min(work.width, PANEL)
-    panels = (work.width + work.pitch - 1) // work.pitch * work.pitch * PIXELS
-    work.rows = <real*>scratch(
-        (2 * panels + part.outputs * part.lines * part.taps * work.width + 2 * part.rows * work.region) * sizeof(real)
-    )
-    if work.rows == NULL:
-        return 1
-    work.panels = work.rows + panels
-    work.sums = work.panels + panels
+    work.rows = <real*>memory
+    work.panels = work.rows + panels_of(work.width)
+    work.sums = work.panels + panels_of(work.width)
     work.g = work.sums + part.outputs * part.lines * part.taps * work.width
     memset(work.rows, 0, (work.g - work.rows) * sizeof(real))
     for t in range(PIXELS):
@@ -301,7 +311,7 @@ cdef int do_part(const Problem* of, Part* part) noexcept nogil:
         part.p1 = min(part.p0 + PIXELS, last)
         find_pieces(of, part.p0, part.p1, part, &work)
         copy_pixels(of, part, &work)
-        finite = all_finite(work.panels, panels)
+        finite = all_finite(work.panels, work.sums - work.panels)
         m = 0
         while m < part.outputs:
             for line in range(part.lines):
@@ -309,8 +319,6 @@ cdef int do_part(const Problem* of, Part* part) noexcept nogil:
             m += part.rows
         part.p0 = part.p1
     deliver(of, part, &work)
-    free(work.rows)
-    return 0
 
 
 cdef Py_ssize_t piece_of(Py_ssize_t size, Py_ssize_t most, Py_ssize_t unit) noexcept nogil:
@@ -363,10 +371,10 @@ cdef void split_up(const Problem* of, Py_ssize_t groups, Split* split) noexcept 
     split.ranges = count_of(of.all_pixels, step.p1)
 
 
-cdef int do_task(
-    const Problem* of, const Split* split, const char* x, const char* g, real* y, Py_ssize_t i
+cdef void do_task(
+    const Problem* of, const Split* split, const char* x, const char* g, real* y, Py_ssize_t i, char* memory
 ) noexcept nogil:
-    """Task i, into y or into its range's copy of it; 1 where there is no memory."""
+    """Task i, into y or into its range's copy of it."""
     cdef Part part = split.step
     cdef Py_ssize_t c, m, group, taps = part.taps
     part.first_tap = i % split.taps * taps
@@ -388,7 +396,7 @@ cdef int do_task(
     part.x = x + (group * of.channels + c) * of.xs[1]
     part.g = g + (group * of.outputs + m) * of.gs[1]
     part.y = y + i * split.size + ((group * of.channels + c) * of.outputs + m) * of.taps
-    return do_part(of, &part)
+    do_part(of, &part, memory)
 
 
 cdef void add_ranges(const Split* split, const real* sums, Py_ssize_t first, Py_ssize_t last, real* y) noexcept nogil:
@@ -400,27 +408,29 @@ cdef void add_ranges(const Split* split, const real* sums, Py_ssize_t first, Py_
             y[i] += sums[r * split.size + i]
 
 
-cdef int run(
-    const Problem* of, const char* x, const char* g, real* y, Py_ssize_t groups, int num_threads
-) noexcept nogil:
-    """All tasks, and the sums of the ranges; 1 where there is no memory."""
-    cdef Split split
+# A call; its arrays are x, g and y.
+cdef struct Job:
+    Call call
+    Problem of
+    Split split
+
+
+cdef void run(Call* call) noexcept nogil:
+    """All tasks, and the sums of the ranges."""
+    cdef Job* job = <Job*>call
+    cdef Split* split = &job.split
     cdef Py_ssize_t i
-    cdef int failed = 0
-    cdef real* sums = y
-    split_up(of, groups, &split)
+    cdef real* y = <real*>call.array[2]
+    cdef real* sums = <real*>call.scratch if split.ranges > 1 else y
+    for i in prange(split.ranges * split.tasks, num_threads=call.threads, schedule="dynamic"):
+        if not stopped(call):
+            do_task(
+                &job.of, split, <const char*>call.array[0], <const char*>call.array[1], sums, i, call_scratch(call)
+            )
     if split.ranges > 1:
-        sums = <real*>scratch(split.ranges * split.size * sizeof(real))
-        if sums == NULL:
-            return 1
-    for i in prange(split.ranges * split.tasks, num_threads=num_threads, schedule="dynamic"):
-        failed |= do_task(of, &split, x, g, sums, i)
-    if split.ranges > 1:
-        if failed == 0:
-            for i in prange(count_of(split.size, CHUNK), num_threads=num_threads, schedule="static"):
-                add_ranges(&split, sums, i * CHUNK, min((i + 1) * CHUNK, split.size), y)
-        free(sums)
-    return failed
+        for i in prange(count_of(split.size, CHUNK), num_threads=call.threads, schedule="static"):
+            if not stopped(call):
+                add_ranges(split, sums, i * CHUNK, min((i + 1) * CHUNK, split.size), y)
 
 
 def weight_gradient(
@@ -429,8 +439,15 @@ def weight_gradient(
     const Py_ssize_t[::1] padding, const Py_ssize_t[::1] dilation, int num_threads,
 ):
     """Write y; the rest are three numbers each, for D, H and W. MemoryError where scratch cannot be had."""
-    cdef Problem of
-    cdef int i, failed
+    cdef Job job
+    cdef Problem* of = &job.of
+    cdef int i
+    job.call.array[0] = <void*>&x[0, 0, 0]
+    job.call.array[1] = <void*>&g[0, 0, 0, 0, 0]
+    job.call.array[2] = <void*>&y[0, 0, 0]
+    job.call.read = 2
+    job.call.written = 1
+    job.call.threads = num_threads
     of.channels = x.shape[1] // groups
     of.outputs = y.shape[1]
     of.pixels = x.shape[2]
@@ -447,12 +464,12 @@ def weight_gradient(
         of.xs[i] = x.strides[i]
     for i in range(5):
         of.gs[i] = g.strides[i]
-    with nogil:
-        failed = run(
-            &of, <const char*>&x[0, 0, 0], <const char*>&g[0, 0, 0, 0, 0], &y[0, 0, 0], groups, num_threads
-        )
-    if failed:
-        raise MemoryError("no memory for the sums of the weight's gradient")
+    split_up(of, groups, &job.split)
+    job.call.shared = 0
+    if job.split.ranges > 1:
+        job.call.shared = (job.split.ranges * job.split.size * sizeof(real) + 63) // 64 * 64
+    job.call.each = room_of(&job.split.step, 2 * job.split.step.taps * PIXELS)  # no region is longer
+    perform(&job.call, sizeof(job), run)
 
 
 cdef void sum_block(
@@ -481,24 +498,50 @@ cdef void sum_block(
         to[c] = chain[c * CHAINS]
 
 
-def bias_gradient(const real[:, :, :] g, real[::1] y, int num_threads):
-    """Write the sums of g, (N, M, P), over images and pixels: sums of blocks of pixels, added in order."""
-    cdef Py_ssize_t M = g.shape[1], P = g.shape[2], blocks = count_of(P, SUMMED), task, n, c, b, i
-    cdef Py_ssize_t together = LANES if g.strides[1] == sizeof(real) and g.strides[2] != sizeof(real) else 1
+# A call; its arrays are g and y, its scratch the sums of blocks.
+cdef struct BiasJob:
+    Call call
+    Py_ssize_t shape[3]
+    Py_ssize_t gs[3]
+    Py_ssize_t blocks
+
+
+cdef void run_bias(Call* call) noexcept nogil:
+    """Sums of blocks of pixels, added in order."""
+    cdef BiasJob* job = <BiasJob*>call
+    cdef Py_ssize_t M = job.shape[1], P = job.shape[2], blocks = job.blocks, task, n, c, b, i
+    cdef Py_ssize_t together = LANES if job.gs[1] == sizeof(real) and job.gs[2] != sizeof(real) else 1
     cdef Py_ssize_t pieces = count_of(M, together)
-    cdef real* sums = <real*>scratch(g.shape[0] * blocks * M * sizeof(real))
-    if sums == NULL:
-        raise MemoryError("no memory for the sums of the bias's gradient")
-    for task in prange(g.shape[0] * blocks * pieces, nogil=True, num_threads=num_threads, schedule="static"):
+    cdef real* sums = <real*>call.scratch
+    cdef real* y = <real*>call.array[1]
+    for task in prange(job.shape[0] * blocks * pieces, num_threads=call.threads, schedule="static"):
         c = task % pieces * together
         b = task // pieces % blocks
         n = task // (pieces * blocks)
-        sum_block(
-            <const char*>&g[n, c, b * SUMMED], g.strides[1], g.strides[2], min(SUMMED, P - b * SUMMED),
-            min(together, M - c), sums + (n * blocks + b) * M + c,
-        )
+        if not stopped(call):
+            sum_block(
+                <const char*>call.array[0] + n * job.gs[0] + c * job.gs[1] + b * SUMMED * job.gs[2],
+                job.gs[1], job.gs[2], min(SUMMED, P - b * SUMMED), min(together, M - c),
+                sums + (n * blocks + b) * M + c,
+            )
     for c in range(M):
         y[c] = 0
-        for i in range(g.shape[0] * blocks):
+        for i in range(job.shape[0] * blocks):
             y[c] += sums[i * M + c]
-    free(sums)
+
+
+def bias_gradient(const real[:, :, :] g, real[::1] y, int num_threads):
+    """Write the sums of g, (N, M, P), over images and pixels."""
+    cdef BiasJob job
+    cdef int i
+    job.call.array[0] = <void*>&g[0, 0, 0]
+    job.call.array[1] = <void*>&y[0]
+    job.call.read = job.call.written = 1
+    job.call.threads = num_threads
+    for i in range(3):
+        job.shape[i] = g.shape[i]
+        job.gs[i] = g.strides[i]
+    job.blocks = count_of(job.shape[2], SUMMED)
+    job.call.shared = (job.shape[0] * job.blocks * job.shape[1] * sizeof(real) + 63) // 64 * 64
+    job.call.each = 0
+    perform(&job.call, sizeof(job), run_bias)

@@ -1,10 +1,6 @@
-"""Loops over the items of one plane, for every dtype by its size in bytes; see move.pyx and kernels.pyx."""
+"""Loops over the items of one plane, for every dtype by its size in bytes; see move.pyx."""
 
-from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
-
-cdef extern from "simd.h" nogil:
-    void* scratch(size_t bytes)
 
 ctypedef long long position
 
@@ -51,16 +47,13 @@ cdef inline void put_plane(
         put_items(x, xs, at, ats, count, y, ys, plane, size)
 
 
-cdef inline int fetch_plane(
+cdef inline void fetch_plane(
     const char* g, Py_ssize_t gs, Py_ssize_t plane, const char* at, Py_ssize_t ats, Py_ssize_t count,
-    char* y, Py_ssize_t ys, size_t size,
+    char* y, Py_ssize_t ys, size_t size, char* taken,
 ) noexcept nogil:
-    """y[i] = g[at[i]] for the last i of each position, zero for the others; 1 where there is no memory."""
-    cdef char* taken = <char*>scratch(plane)
+    """y[i] = g[at[i]] for the last i of each position, zero for the others; `taken` has room for `plane` marks."""
     cdef Py_ssize_t i
     cdef position where
-    if taken == NULL:
-        return 1
     memset(taken, 0, plane)
     for i in range(count - 1, -1, -1):
         where = (<const position*>(at + i * ats))[0]
@@ -69,5 +62,3 @@ cdef inline int fetch_plane(
         else:
             taken[where] = 1
             memcpy(y + i * ys, g + where * gs, size)
-    free(taken)
-    return 0

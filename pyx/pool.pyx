@@ -6,6 +6,7 @@ read in row-major order: the first of equal maxima wins, and a NaN wins over all
 """
 
 from cython.parallel cimport prange
+from upsampling._kernels.calls cimport Call, perform, stopped
 from plane cimport inside
 
 cdef extern from * nogil:
@@ -140,38 +141,72 @@ cdef void pool_dense_row(
                 at[begin + o] = origin + o * step + where[o]
 
 
+# A call; its arrays are x, y and the positions or NULL.
+cdef struct Job:
+    Call call
+    Py_ssize_t size[3]
+    Py_ssize_t shape[5]  # of y
+    Py_ssize_t xs[5]
+    Py_ssize_t ys[5]
+    Py_ssize_t ats[5]
+    Py_ssize_t spec[12]
+    bint dense
+
+
+cdef inline char* row_of(
+    void* array, const Py_ssize_t* strides, Py_ssize_t n, Py_ssize_t c, Py_ssize_t d, Py_ssize_t h
+) noexcept nogil:
+    return NULL if array == NULL else <char*>array + n * strides[0] + c * strides[1] + d * strides[2] + h * strides[3]
+
+
+cdef void run_pool(Call* call) noexcept nogil:
+    cdef Job* job = <Job*>call
+    cdef Py_ssize_t C = job.shape[1], D = job.shape[2], H = job.shape[3], task, n, c, d, h
+    cdef const char* x
+    cdef char* y
+    cdef char* at
+    for task in prange(job.shape[0] * C * D * H, num_threads=call.threads, schedule="static"):
+        h = task % H
+        d = task // H % D
+        c = task // (H * D) % C
+        n = task // (H * D * C)
+        x = row_of(call.array[0], job.xs, n, c, 0, 0)
+        y = row_of(call.array[1], job.ys, n, c, d, h)
+        at = row_of(call.array[2], job.ats, n, c, d, h)
+        if stopped(call):
+            pass
+        elif job.dense:
+            pool_dense_row(x, job.xs + 2, job.size, job.spec, d, h, <item*>y, <position*>at, job.shape[4])
+        else:
+            pool_row(x, job.xs + 2, job.size, job.spec, d, h, y, job.ys[4], at, job.ats[4], job.shape[4])
+
+
 def pool(
     const item[:, :, :, :, :] x, const Py_ssize_t[::1] spec, item[:, :, :, :, :] y, position[:, :, :, :, :] at,
     bint with_positions, int num_threads,
 ):
     """Write the maxima of x's windows to y and, if asked, their flat positions in x's plane to at."""
-    cdef Py_ssize_t C = y.shape[1], D = y.shape[2], H = y.shape[3], task, n, c, d, h
-    cdef Py_ssize_t size[3]
-    cdef Py_ssize_t xs[3]
-    cdef bint dense = x.strides[4] == sizeof(item) and y.strides[4] == sizeof(item)
-    dense = dense and (not with_positions or at.strides[4] == sizeof(position))
-    for n in range(3):
-        size[n] = x.shape[2 + n]
-        xs[n] = x.strides[2 + n]
-        dense = dense and spec[9 + n] == 1 and spec[6 + n] <= size[n] and spec[3 + n] < 1 << 31
+    cdef Job job
+    cdef int i
+    job.call.array[0] = <void*>&x[0, 0, 0, 0, 0]
+    job.call.array[1] = <void*>&y[0, 0, 0, 0, 0]
+    job.call.array[2] = <void*>&at[0, 0, 0, 0, 0] if with_positions else NULL
+    job.call.read = 1
+    job.call.written = 2
+    job.call.threads = num_threads
+    job.call.shared = job.call.each = 0
+    job.dense = x.strides[4] == sizeof(item) and y.strides[4] == sizeof(item)
+    job.dense = job.dense and (not with_positions or at.strides[4] == sizeof(position))
+    for i in range(12):
+        job.spec[i] = spec[i]
+    for i in range(5):
+        job.shape[i], job.xs[i], job.ys[i], job.ats[i] = y.shape[i], x.strides[i], y.strides[i], at.strides[i]
+    for i in range(3):
+        job.size[i] = x.shape[2 + i]
+        job.dense = job.dense and spec[9 + i] == 1 and spec[6 + i] <= job.size[i] and spec[3 + i] < 1 << 31
     # Offsets in a window, of at most twice the input on each axis, fit in 32 bits.
-    dense = dense and size[0] * size[1] * size[2] < 1 << 28
-    for task in prange(y.shape[0] * C * D * H, nogil=True, num_threads=num_threads, schedule="static"):
-        h = task % H
-        d = task // H % D
-        c = task // (H * D) % C
-        n = task // (H * D * C)
-        if dense:
-            pool_dense_row(
-                <const char*>&x[n, c, 0, 0, 0], xs, size, &spec[0], d, h, &y[n, c, d, h, 0],
-                &at[n, c, d, h, 0] if with_positions else NULL, y.shape[4],
-            )
-            continue
-        pool_row(
-            <const char*>&x[n, c, 0, 0, 0], xs, size, &spec[0], d, h,
-            <char*>&y[n, c, d, h, 0], y.strides[4],
-            <char*>&at[n, c, d, h, 0] if with_positions else NULL, at.strides[4], y.shape[4],
-        )
+    job.dense = job.dense and job.size[0] * job.size[1] * job.size[2] < 1 << 28
+    perform(&job.call, sizeof(job), run_pool)
 
 
 cdef void add_plane(
@@ -181,6 +216,8 @@ cdef void add_plane(
     cdef Py_ssize_t i
     cdef position where
     cdef item* p
+    for i in range(plane):
+        (<item*>(y + i * ys))[0] = 0
     for i in range(count):
         where = (<const position*>(at + i * ats))[0]
         if inside(where, plane):
@@ -188,12 +225,42 @@ cdef void add_plane(
             p[0] = p[0] + (<const item*>(g + i * gs))[0]
 
 
+# A call; its arrays are g, positions and y. Strides are those of images, channels and elements, in bytes.
+cdef struct AddJob:
+    Call call
+    Py_ssize_t images
+    Py_ssize_t channels
+    Py_ssize_t count
+    Py_ssize_t plane
+    Py_ssize_t gs[3]
+    Py_ssize_t ats[3]
+    Py_ssize_t ys[3]
+
+
+cdef void run_add(Call* call) noexcept nogil:
+    cdef AddJob* job = <AddJob*>call
+    cdef Py_ssize_t C = job.channels, task
+    for task in prange(job.images * C, num_threads=call.threads, schedule="static"):
+        if not stopped(call):
+            add_plane(
+                <char*>call.array[0] + task // C * job.gs[0] + task % C * job.gs[1], job.gs[2],
+                <char*>call.array[1] + task // C * job.ats[0] + task % C * job.ats[1], job.ats[2], job.count,
+                <char*>call.array[2] + task // C * job.ys[0] + task % C * job.ys[1], job.ys[2], job.plane,
+            )
+
+
 def add(const item[:, :, :] g, const position[:, :, :] at, item[:, :, :] y, int num_threads):
-    """Add g (N, C, L) to the zeros y (N, C, P) at checked positions; a task is a plane, its sums in row-major order."""
-    cdef Py_ssize_t C = g.shape[1], task
-    for task in prange(g.shape[0] * C, nogil=True, num_threads=num_threads, schedule="static"):
-        add_plane(
-            <const char*>&g[task // C, task % C, 0], g.strides[2],
-            <const char*>&at[task // C, task % C, 0], at.strides[2],
-            g.shape[2], <char*>&y[task // C, task % C, 0], y.strides[2], y.shape[2],
-        )
+    """Write to y (N, C, P) the sums of g (N, C, L) at checked positions; a task is a plane, in row-major order."""
+    cdef AddJob job
+    cdef int i
+    job.call.array[0] = <void*>&g[0, 0, 0]
+    job.call.array[1] = <void*>&at[0, 0, 0]
+    job.call.array[2] = <void*>&y[0, 0, 0]
+    job.call.read = 2
+    job.call.written = 1
+    job.call.threads = num_threads
+    job.call.shared = job.call.each = 0
+    job.images, job.channels, job.count, job.plane = g.shape[0], g.shape[1], g.shape[2], y.shape[2]
+    for i in range(3):
+        job.gs[i], job.ats[i], job.ys[i] = g.strides[i], at.strides[i], y.strides[i]
+    perform(&job.call, sizeof(job), run_add)

@@ -14,10 +14,11 @@
 # Every weighted sum, in every loop below, is the chain  w0*x0, then madd(w1, x1, .), madd(w2, x2, .) ...
 # so the bits depend on neither layout, nor task, nor vector length.
 
-from cython.parallel cimport prange, threadid
+from cython.parallel cimport prange
 from libc.stdint cimport int64_t
-from libc.stdlib cimport free
 from libc.string cimport memset
+
+from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
 
 cdef extern from "storage.h" nogil:
     ctypedef float real
@@ -25,7 +26,6 @@ cdef extern from "storage.h" nogil:
     real madd(real a, real b, real c)
     void row_load(real* to, const void* from_, Py_ssize_t n, int kind)
     void row_store(void* to, const real* from_, Py_ssize_t n, int kind)
-    void* scratch(size_t bytes)
 
 # Rows that one across step reads at a time: as many are converted, or summed over depth, beforehand.
 cdef enum:
@@ -43,11 +43,13 @@ cdef struct Axis:
     Py_ssize_t high
 
 cdef struct Job:
+    Call call
     Axis depth
     Axis height
     Axis width
     const char* src
     char* dst
+    Py_ssize_t planes
     int kind
     Py_ssize_t item
     Py_ssize_t inner
@@ -61,9 +63,7 @@ cdef struct Job:
     Py_ssize_t stride_out
     Py_ssize_t row_in
     Py_ssize_t row_out
-    # Scratch of one thread, in elements.
-    Py_ssize_t ring
-    Py_ssize_t scratch
+    Py_ssize_t ring  # in elements, as rows are
 
 cdef struct Part:
     # The part of a plane that a task reads: a depth of dst and columns [column, column + length) of the rows.
@@ -334,7 +334,7 @@ cdef void width_alone(const Job* job, const Part* part, Py_ssize_t o, real* targ
         row_load(target, row, part.length, STORED_REAL)
 
 
-cdef void run(const Job* job, real* memory, Py_ssize_t task) noexcept nogil:
+cdef void do_task(const Job* job, real* memory, Py_ssize_t task) noexcept nogil:
     """Do one task: a band of one (plane, depth), and of one block of columns."""
     cdef Part part
     cdef Py_ssize_t o, done = 0
@@ -396,6 +396,16 @@ cdef Axis axis_of(tuple table, tuple sizes):
     return axis
 
 
+cdef void run(Call* call) noexcept nogil:
+    cdef Job* job = <Job*>call
+    cdef Py_ssize_t task, tasks = job.planes * job.depth.size_out * job.bands * job.blocks
+    job.src = <const char*>call.array[0]
+    job.dst = <char*>call.array[1]
+    for task in prange(tasks, num_threads=call.threads, schedule="static"):
+        if not stopped(call):
+            do_task(job, <real*>call_scratch(call), task)
+
+
 def resample(
     const unsigned char[::1] src, unsigned char[::1] dst, int kind, int item, Py_ssize_t planes, tuple sizes,
     Py_ssize_t inner, tuple tables, bint height_first, Py_ssize_t band, Py_ssize_t block, int num_threads
@@ -406,13 +416,13 @@ def resample(
     number of rows of a task, `block` of elements where W is kept. Raises MemoryError where there is no scratch.
     """
     cdef Job job
-    cdef Py_ssize_t task, tasks
-    cdef real* memory
+    job.call.array[0] = <void*>&src[0]
+    job.call.array[1] = <void*>&dst[0]
+    job.call.read = job.call.written = 1
+    job.planes = planes
     job.depth = axis_of(tables[0], sizes[0])
     job.height = axis_of(tables[1], sizes[1])
     job.width = axis_of(tables[2], sizes[2])
-    job.src = <const char*>&src[0]
-    job.dst = <char*>&dst[0]
     job.kind = kind
     job.item = item
     job.inner = inner
@@ -431,13 +441,9 @@ def resample(
         job.row_in = job.block
         job.row_out = job.block
     job.ring = 0 if height_first else job.height.taps
-    job.scratch = (2 * CHUNK + 1) * job.row_in + (1 + job.ring) * job.row_out
-    job.scratch = (job.scratch + 15) // 16 * 16
-    tasks = planes * job.depth.size_out * job.bands * job.blocks
-    num_threads = <int>min(num_threads, tasks)
-    memory = <real*>scratch(<size_t>(job.scratch * num_threads) * sizeof(real))
-    if memory == NULL:
-        raise MemoryError(f"no memory for {job.scratch * num_threads * sizeof(real)} bytes of scratch")
-    for task in prange(tasks, nogil=True, num_threads=num_threads, schedule="static"):
-        run(&job, memory + threadid() * job.scratch, task)
-    free(memory)
+    job.call.threads = <int>min(num_threads, planes * job.depth.size_out * job.bands * job.blocks)
+    job.call.shared = 0
+    job.call.each = ((2 * CHUNK + 1) * job.row_in + (1 + job.ring) * job.row_out) * sizeof(real)
+    job.call.each = (job.call.each + 63) // 64 * 64
+    if perform(&job.call, sizeof(job), run):
+        keep(tables)

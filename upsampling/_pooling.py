@@ -88,7 +88,6 @@ def _max_pool_backward(rank: int, grad_output: Any, indices: Any, input_size: An
     g = _arrays.readable(_arrays.batched(grad, rank))
     precision, read = _computed(g)
     result = _arrays.allocate(shape if len(shape) == rank + 2 else (1, *shape), read.dtype, _arrays.is_channels_last(g))
-    result[...] = 0
     if g.size:
         _kernels.load("pool", precision).add(
             _arrays.flat_planes(read),
@@ -96,6 +95,8 @@ def _max_pool_backward(rank: int, grad_output: Any, indices: Any, input_size: An
             _arrays.flat_planes(result),
             threads_for(g.size + result.size),
         )
+    else:
+        result[...] = 0
     result = result.astype(g.dtype, copy=False)
     return result[0] if grad.ndim == rank + 1 else result
 
