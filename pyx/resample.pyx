@@ -2,45 +2,36 @@
 #
 # src, dst: bytes of (planes, D, H, W, inner) arrays in C order, of one stored type (a kind of storage.h).
 # An axis has a table (start, count, weights) or keeps its size (taps = 0).
-# A task owns dst rows: one (plane, depth) and a band of rows, or of rows' column blocks where W is kept.
+# A task owns a box of dst: one (plane, depth), a band of rows and a tile of columns.
 #
 # A row of dst is made of source rows in up to three steps, each computing in `real`:
 #   depth   a weighted sum of the rows at the same height of several depths ("across");
 #   height  a weighted sum of several heights' rows ("across");
 #   width   each pixel a weighted sum of a window of its row's pixels ("along").
-# Either width comes before height (rows done are kept in a ring, none is computed twice in a band),
-# or after it; the caller chooses by sizes alone.
+# Either width comes before height (rows done are kept in a ring, none is computed twice in a task),
+# or after it; the caller chooses by sizes alone. Rows are resampled along in groups.
 #
-# Every weighted sum, in every loop below, is the chain  w0*x0, then madd(w1, x1, .), madd(w2, x2, .) ...
+# Every weighted sum, in every loop, is the chain  w0*x0, then madd(w1, x1, .), madd(w2, x2, .) ...
 # so the bits depend on neither layout, nor task, nor vector length.
 
 from cython.parallel cimport prange
 from libc.stdint cimport int64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
+from along cimport (
+    COLUMNS, LANES, ROWS, Axis, along_columns, along_pixels, along_windows, lane, madd, real, vec, vload, vmadd, vset,
+    vstore,
+)
 from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
 
 cdef extern from "storage.h" nogil:
-    ctypedef float real
     const int STORED_REAL
-    real madd(real a, real b, real c)
     void row_load(real* to, const void* from_, Py_ssize_t n, int kind)
     void row_store(void* to, const real* from_, Py_ssize_t n, int kind)
 
 # Rows that one across step reads at a time: as many are converted, or summed over depth, beforehand.
 cdef enum:
     CHUNK = 8
-
-cdef struct Axis:
-    const int64_t* start
-    const int64_t* count
-    const real* weights
-    Py_ssize_t taps
-    Py_ssize_t size_in
-    Py_ssize_t size_out
-    # Outputs low .. high - 1 have all taps.
-    Py_ssize_t low
-    Py_ssize_t high
 
 cdef struct Job:
     Call call
@@ -52,203 +43,95 @@ cdef struct Job:
     Py_ssize_t planes
     int kind
     Py_ssize_t item
-    Py_ssize_t inner
     bint height_first
+    # Whether source rows are computed with where they lie.
+    bint in_place
     Py_ssize_t band
     Py_ssize_t bands
-    Py_ssize_t block
-    Py_ssize_t blocks
-    # Elements of a whole row, and of the longest part of a row that a task works on.
+    Py_ssize_t tiles
+    # Rows that are resampled along at a time.
+    Py_ssize_t group
+    # Elements of a whole row; of the longest part of a row in scratch.
     Py_ssize_t stride_in
     Py_ssize_t stride_out
     Py_ssize_t row_in
     Py_ssize_t row_out
-    Py_ssize_t ring  # in elements, as rows are
+    Py_ssize_t ring  # in rows
 
 cdef struct Part:
-    # The part of a plane that a task reads: a depth of dst and columns [column, column + length) of the rows.
+    # What a task owns, rows first .. end - 1 of a depth of dst and pixels begin .. stop - 1 of them, and the elements
+    # of source rows that it reads.
     Py_ssize_t plane
     Py_ssize_t depth
+    Py_ssize_t first
+    Py_ssize_t end
+    Py_ssize_t begin
+    Py_ssize_t stop
     Py_ssize_t column
     Py_ssize_t length
-    # Scratch: CHUNK converted rows, CHUNK rows summed over depth, the ring, a row before `along`, a row of dst.
+    # Scratch: CHUNK converted rows, CHUNK rows summed over depth, the ring, groups of rows before and after `along`,
+    # and what `along` needs itself.
     real* stored
     real* summed
     real* ring
     real* middle
     real* result
+    real* room
 
 
-cdef inline void sum_1(const real** rows, const real* w, real* out, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef const real* a = rows[0]
-    cdef real p = w[0]
-    for i in range(n):
-        out[i] = p * a[i]
-
-
-cdef inline void sum_2(const real** rows, const real* w, real* out, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef const real* a = rows[0]
-    cdef const real* b = rows[1]
-    cdef real p = w[0]
-    cdef real q = w[1]
-    for i in range(n):
-        out[i] = madd(q, b[i], p * a[i])
-
-
-cdef inline void sum_4(const real** rows, const real* w, real* out, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef const real* a = rows[0]
-    cdef const real* b = rows[1]
-    cdef const real* c = rows[2]
-    cdef const real* d = rows[3]
-    cdef real p = w[0]
-    cdef real q = w[1]
-    cdef real r = w[2]
-    cdef real s = w[3]
-    for i in range(n):
-        out[i] = madd(s, d[i], madd(r, c[i], madd(q, b[i], p * a[i])))
-
-
-cdef inline void add_1(const real** rows, const real* w, real* out, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef const real* a = rows[0]
-    cdef real p = w[0]
-    for i in range(n):
-        out[i] = madd(p, a[i], out[i])
-
-
-cdef inline void add_4(const real** rows, const real* w, real* out, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef const real* a = rows[0]
-    cdef const real* b = rows[1]
-    cdef const real* c = rows[2]
-    cdef const real* d = rows[3]
-    cdef real p = w[0]
-    cdef real q = w[1]
-    cdef real r = w[2]
-    cdef real s = w[3]
-    for i in range(n):
-        out[i] = madd(s, d[i], madd(r, c[i], madd(q, b[i], madd(p, a[i], out[i]))))
+cdef inline void sum_rows(
+    int known, Py_ssize_t count, const real** rows, const real* w, real* out, Py_ssize_t n, bint adding
+) noexcept nogil:
+    """Compute out = sum of w[t] * rows[t], or out + that; count is `known` where that is not 0."""
+    cdef vec a, b
+    cdef real total
+    cdef Py_ssize_t i = 0, t, terms = known if known else count
+    while i + 2 * LANES <= n:
+        if adding:
+            a = vmadd(vset(w[0]), vload(rows[0] + i), vload(out + i))
+            b = vmadd(vset(w[0]), vload(rows[0] + i + LANES), vload(out + i + LANES))
+        else:
+            a = w[0] * vload(rows[0] + i)
+            b = w[0] * vload(rows[0] + i + LANES)
+        for t in range(1, terms):
+            a = vmadd(vset(w[t]), vload(rows[t] + i), a)
+            b = vmadd(vset(w[t]), vload(rows[t] + i + LANES), b)
+        vstore(out + i, a)
+        vstore(out + i + LANES, b)
+        i += 2 * LANES
+    while i < n:
+        if not adding and n >= LANES:
+            # The last vector overlaps the one before it.
+            i = min(i, n - LANES)
+            a = w[0] * vload(rows[0] + i)
+            for t in range(1, terms):
+                a = vmadd(vset(w[t]), vload(rows[t] + i), a)
+            vstore(out + i, a)
+            i += LANES
+        else:
+            total = madd(w[0], rows[0][i], out[i]) if adding else w[0] * rows[0][i]
+            for t in range(1, terms):
+                total = madd(w[t], rows[t][i], total)
+            out[i] = total
+            i += 1
 
 
 cdef void across(
     const real** rows, const real* w, Py_ssize_t count, real* out, Py_ssize_t n, bint adding
 ) noexcept nogil:
     """Compute out = sum of w[t] * rows[t], or out + that; count >= 1."""
-    cdef Py_ssize_t t = 0
-    if not adding:
-        if count >= 4:
-            sum_4(rows, w, out, n)
-            t = 4
-        elif count >= 2:
-            sum_2(rows, w, out, n)
-            t = 2
-        else:
-            sum_1(rows, w, out, n)
-            t = 1
-    while t + 4 <= count:
-        add_4(rows + t, w + t, out, n)
-        t += 4
-    while t < count:
-        add_1(rows + t, w + t, out, n)
-        t += 1
-
-
-cdef inline void along_some(
-    const Axis* axis, const real* src, real* dst, Py_ssize_t inner, Py_ssize_t first, Py_ssize_t end
-) noexcept nogil:
-    """Sum the windows of outputs first .. end - 1 whatever their counts are."""
-    cdef Py_ssize_t o, c, t, count
-    cdef const real* x
-    cdef const real* w
-    cdef real total
-    for o in range(first, end):
-        w = axis.weights + o * axis.taps
-        count = axis.count[o]
-        for c in range(inner):
-            x = src + axis.start[o] * inner + c
-            total = 0
-            if count > 0:
-                total = w[0] * x[0]
-            for t in range(1, count):
-                total = madd(w[t], x[t * inner], total)
-            dst[o * inner + c] = total
-
-
-cdef inline void along_2(const Axis* axis, const real* src, real* dst, Py_ssize_t inner) noexcept nogil:
-    cdef Py_ssize_t o, c
-    cdef const real* x
-    cdef const real* w
-    cdef real* y
-    for o in range(axis.low, axis.high):
-        w = axis.weights + o * 2
-        x = src + axis.start[o] * inner
-        y = dst + o * inner
-        for c in range(inner):
-            y[c] = madd(w[1], x[inner + c], w[0] * x[c])
-
-
-cdef inline void along_4(const Axis* axis, const real* src, real* dst, Py_ssize_t inner) noexcept nogil:
-    cdef Py_ssize_t o, c
-    cdef const real* x
-    cdef const real* w
-    cdef real* y
-    for o in range(axis.low, axis.high):
-        w = axis.weights + o * 4
-        x = src + axis.start[o] * inner
-        y = dst + o * inner
-        for c in range(inner):
-            y[c] = madd(
-                w[3], x[3 * inner + c], madd(w[2], x[2 * inner + c], madd(w[1], x[inner + c], w[0] * x[c]))
-            )
-
-
-cdef void along_pixels(const Axis* axis, const real* src, real* dst, Py_ssize_t inner) noexcept nogil:
-    """Sum pixels of many channels, each a short row."""
-    cdef Py_ssize_t o, t, j, k
-    cdef const real* rows[CHUNK]
-    for o in range(axis.size_out):
-        if axis.count[o] == 0:
-            memset(dst + o * inner, 0, inner * sizeof(real))
-        t = 0
-        while t < axis.count[o]:
-            k = min(<Py_ssize_t>CHUNK, axis.count[o] - t)
-            for j in range(k):
-                rows[j] = src + (axis.start[o] + t + j) * inner
-            across(rows, axis.weights + o * axis.taps + t, k, dst + o * inner, inner, t > 0)
-            t += k
-
-
-cdef void along(const Axis* axis, const real* src, real* dst, Py_ssize_t inner) noexcept nogil:
-    """Resample a row of size_in pixels of `inner` channels to size_out pixels."""
-    if inner >= 8:
-        along_pixels(axis, src, dst, inner)
-        return
-    if axis.taps == 2 or axis.taps == 4:
-        along_some(axis, src, dst, inner, 0, axis.low)
-        along_some(axis, src, dst, inner, axis.high, axis.size_out)
-    if axis.taps == 2:
-        if inner == 1:
-            along_2(axis, src, dst, 1)
-        elif inner == 3:
-            along_2(axis, src, dst, 3)
-        else:
-            along_2(axis, src, dst, inner)
-    elif axis.taps == 4:
-        if inner == 1:
-            along_4(axis, src, dst, 1)
-        elif inner == 3:
-            along_4(axis, src, dst, 3)
-        else:
-            along_4(axis, src, dst, inner)
-    elif inner == 1:
-        along_some(axis, src, dst, 1, 0, axis.size_out)
-    elif inner == 3:
-        along_some(axis, src, dst, 3, 0, axis.size_out)
+    if adding:
+        sum_rows(0, count, rows, w, out, n, True)
+    elif count == 1:
+        sum_rows(1, 1, rows, w, out, n, False)
+    elif count == 2:
+        sum_rows(2, 2, rows, w, out, n, False)
+    elif count == 3:
+        sum_rows(3, 3, rows, w, out, n, False)
+    elif count == 4:
+        sum_rows(4, 4, rows, w, out, n, False)
     else:
-        along_some(axis, src, dst, inner, 0, axis.size_out)
+        sum_rows(0, count, rows, w, out, n, False)
 
 
 cdef inline const char* stored_row(const Job* job, const Part* part, Py_ssize_t d, Py_ssize_t h) noexcept nogil:
@@ -264,7 +147,7 @@ cdef const real* source_row(const Job* job, const Part* part, Py_ssize_t h, real
     cdef Py_ssize_t t = 0, j, k, count
     if axis.taps == 0:
         found = stored_row(job, part, part.depth, h)
-        if job.kind == STORED_REAL:
+        if job.in_place:
             return <const real*>found
         row_load(room, found, part.length, job.kind)
         return room
@@ -285,12 +168,45 @@ cdef const real* source_row(const Job* job, const Part* part, Py_ssize_t h, real
     return room
 
 
-cdef void height_then_width(const Job* job, const Part* part, Py_ssize_t o, real* target) noexcept nogil:
-    """Make row o of dst: across heights, a few rows at a time, then along."""
+cdef void along(
+    const Job* job, const Part* part, const real** x, real** y, int rows, bint in_place
+) noexcept nogil:
+    """Resample some rows along; those in place can be read up to their ends, those in scratch beyond."""
+    cdef const Axis* axis = &job.width
+    cdef Py_ssize_t inner = axis.inner, limit = job.stride_in
+    cdef int r
+    if axis.windows:
+        if in_place:
+            limit = job.stride_in - part.column - axis.windows * LANES
+        along_windows(axis, x, part.column, limit, y, rows, part.begin * inner, part.stop * inner)
+    elif inner >= LANES:
+        for r in range(rows):
+            along_pixels(axis, x[r], part.column, y[r], part.begin, part.stop)
+    else:
+        along_columns(axis, x, part.column, y, rows, part.begin, part.stop, part.room)
+
+
+cdef inline char* row_of_dst(const Job* job, const Part* part, Py_ssize_t o) noexcept nogil:
+    cdef Py_ssize_t row = (part.plane * job.depth.size_out + part.depth) * job.height.size_out + o
+    return job.dst + (row * job.stride_out + part.begin * job.width.inner) * job.item
+
+
+cdef inline real* target_row(const Job* job, const Part* part, Py_ssize_t o, Py_ssize_t r) noexcept nogil:
+    """Where row o of dst is computed: in place, or as row r of the scratch for results."""
+    return <real*>row_of_dst(job, part, o) if job.kind == STORED_REAL else part.result + r * job.row_out
+
+
+cdef inline void store_row(const Job* job, const Part* part, Py_ssize_t o, const real* row) noexcept nogil:
+    """Convert a row that was computed in scratch."""
+    if job.kind != STORED_REAL:
+        row_store(row_of_dst(job, part, o), row, (part.stop - part.begin) * job.width.inner, job.kind)
+
+
+cdef void sum_heights(const Job* job, const Part* part, Py_ssize_t o, real* room) noexcept nogil:
+    """Sum the source's rows of row o of dst, a few at a time."""
     cdef const Axis* axis = &job.height
     cdef const real* rows[CHUNK]
     cdef Py_ssize_t t = 0, j, k, count = axis.count[o]
-    cdef real* room = part.middle if job.width.taps else target
     if count == 0:
         memset(room, 0, part.length * sizeof(real))
     while t < count:
@@ -299,106 +215,198 @@ cdef void height_then_width(const Job* job, const Part* part, Py_ssize_t o, real
             rows[j] = source_row(job, part, axis.start[o] + t + j, part.summed + j * job.row_in)
         across(rows, axis.weights + o * axis.taps + t, k, room, part.length, t > 0)
         t += k
-    if job.width.taps:
-        along(&job.width, room, target, job.inner)
 
 
-cdef void width_then_height(
-    const Job* job, const Part* part, Py_ssize_t o, Py_ssize_t* done, real* target
-) noexcept nogil:
-    """Make row o of dst: its rows along, those before *done being in the ring, then across."""
+cdef void width_last(const Job* job, const Part* part) noexcept nogil:
+    """Make rows of dst in groups: across heights where height changes, then along where width does."""
+    cdef const real* x[LANES]
+    cdef real* y[LANES]
+    cdef Py_ssize_t o = part.first, rows, r
+    while o < part.end:
+        rows = min(job.group, part.end - o)
+        for r in range(rows):
+            y[r] = target_row(job, part, o + r, r)
+            if job.height.taps:
+                x[r] = part.middle + r * job.row_in if job.width.taps else y[r]
+                sum_heights(job, part, o + r, <real*>x[r])
+            else:
+                x[r] = source_row(job, part, o + r, part.middle + r * job.row_in if job.width.taps else y[r])
+        if job.width.taps:
+            along(job, part, x, y, <int>rows, job.in_place and not job.height.taps)
+        for r in range(rows):
+            if not job.width.taps and x[r] != y[r]:
+                memcpy(y[r], x[r], part.length * sizeof(real))
+            store_row(job, part, o + r, y[r])
+        o += rows
+
+
+cdef void width_first(const Job* job, const Part* part) noexcept nogil:
+    """Make rows of dst: source rows along, in groups and in the order that they are needed in, then across."""
     cdef const Axis* axis = &job.height
+    cdef const real* x[LANES]
+    cdef real* y[LANES]
     cdef const real* rows[CHUNK]
-    cdef const real* row
-    cdef Py_ssize_t t = 0, j, k, h, count = axis.count[o], begin = axis.start[o]
-    for h in range(max(begin, done[0]), begin + count):
-        row = source_row(job, part, h, part.middle)
-        along(&job.width, row, part.ring + (h % job.ring) * job.row_out, job.inner)
-    done[0] = max(done[0], begin + count)
-    if count == 0:
-        memset(target, 0, job.row_out * sizeof(real))
-    while t < count:
-        k = min(<Py_ssize_t>CHUNK, count - t)
-        for j in range(k):
-            rows[j] = part.ring + ((begin + t + j) % job.ring) * job.row_out
-        across(rows, axis.weights + o * axis.taps + t, k, target, job.row_out, t > 0)
-        t += k
+    cdef real* target
+    # Rows made; the first row of the window, counted likewise; the output whose rows are made, the next row, and the
+    # end of all windows so far.
+    cdef Py_ssize_t made = 0, window = 0, ahead = part.first, next = axis.start[part.first], high = 0
+    cdef Py_ssize_t o, t, j, k, n, begin, count
+    for o in range(part.first, part.end):
+        begin = axis.start[o]
+        count = axis.count[o]
+        if o > part.first:
+            window += min(begin, high) - axis.start[o - 1]
+        high = max(high, begin + count)
+        while made < window + count:
+            n = 0
+            while n < job.group and ahead < part.end:
+                if next < axis.start[ahead] + axis.count[ahead]:
+                    x[n] = source_row(job, part, next, part.middle + n * job.row_in)
+                    y[n] = part.ring + (made + n) % job.ring * job.row_out
+                    next += 1
+                    n += 1
+                else:
+                    ahead += 1
+                    if ahead < part.end:
+                        next = max(next, axis.start[ahead])
+            along(job, part, x, y, <int>n, job.in_place)
+            made += n
+        target = target_row(job, part, o, 0)
+        if count == 0:
+            memset(target, 0, (part.stop - part.begin) * job.width.inner * sizeof(real))
+        t = 0
+        while t < count:
+            k = min(<Py_ssize_t>CHUNK, count - t)
+            for j in range(k):
+                rows[j] = part.ring + (window + t + j) % job.ring * job.row_out
+            across(
+                rows, axis.weights + o * axis.taps + t, k, target, (part.stop - part.begin) * job.width.inner, t > 0)
+            t += k
+        store_row(job, part, o, target)
 
 
-cdef void width_alone(const Job* job, const Part* part, Py_ssize_t o, real* target) noexcept nogil:
-    """Make row o of dst where height is kept."""
-    cdef const real* row = source_row(job, part, o, part.middle if job.width.taps else target)
-    if job.width.taps:
-        along(&job.width, row, target, job.inner)
-    elif row != target:
-        row_load(target, row, part.length, STORED_REAL)
+cdef inline Py_ssize_t tile_begin(const Axis* width, Py_ssize_t tile, Py_ssize_t tiles) noexcept nogil:
+    """The first pixel of a tile: whole vectors come before it."""
+    return tile * width.size_out // tiles // LANES * LANES if tile < tiles else width.size_out
+
+
+cdef inline void tile_source(
+    const Axis* width, Py_ssize_t begin, Py_ssize_t stop, Py_ssize_t* first, Py_ssize_t* last
+) noexcept nogil:
+    """The pixels of source rows that outputs begin .. stop - 1 are made of."""
+    cdef Py_ssize_t o
+    first[0] = begin
+    last[0] = stop
+    if width.taps:
+        first[0] = width.size_in
+        last[0] = 0
+        for o in range(begin, stop):
+            first[0] = min(first[0], width.start[o])
+            last[0] = max(last[0], width.start[o] + width.count[o])
+        # A window of no taps may stand at the end.
+        last[0] = max(last[0], first[0])
 
 
 cdef void do_task(const Job* job, real* memory, Py_ssize_t task) noexcept nogil:
-    """Do one task: a band of one (plane, depth), and of one block of columns."""
     cdef Part part
-    cdef Py_ssize_t o, done = 0
-    cdef Py_ssize_t band = (task // job.blocks) % job.bands
-    cdef Py_ssize_t length = job.row_out
-    cdef real* target
-    cdef char* to
-    part.plane = task // job.blocks // job.bands // job.depth.size_out
-    part.depth = task // job.blocks // job.bands % job.depth.size_out
-    part.column = task % job.blocks * job.block
-    part.length = job.row_in
-    if not job.width.taps:
-        part.length = min(job.block, job.stride_in - part.column)
-        length = part.length
+    cdef Py_ssize_t first, last, tile = task % job.tiles, band = task // job.tiles % job.bands
+    part.plane = task // job.tiles // job.bands // job.depth.size_out
+    part.depth = task // job.tiles // job.bands % job.depth.size_out
+    part.first = band * job.band
+    part.end = min(part.first + job.band, job.height.size_out)
+    part.begin = tile_begin(&job.width, tile, job.tiles)
+    part.stop = tile_begin(&job.width, tile + 1, job.tiles)
+    tile_source(&job.width, part.begin, part.stop, &first, &last)
+    part.column = first * job.width.inner
+    part.length = (last - first) * job.width.inner
     part.stored = memory
     part.summed = part.stored + CHUNK * job.row_in
     part.middle = part.summed + CHUNK * job.row_in
-    part.result = part.middle + job.row_in
-    part.ring = part.result + job.row_out
-    for o in range(band * job.band, min((band + 1) * job.band, job.height.size_out)):
-        to = job.dst + ((task // job.blocks // job.bands * job.height.size_out + o) * job.stride_out
-                        + part.column) * job.item
-        target = <real*>to if job.kind == STORED_REAL else part.result
-        if not job.height.taps:
-            width_alone(job, &part, o, target)
-        elif job.height_first:
-            height_then_width(job, &part, o, target)
-        else:
-            width_then_height(job, &part, o, &done, target)
-        if job.kind != STORED_REAL:
-            row_store(to, target, length, job.kind)
+    part.result = part.middle + job.group * job.row_in
+    part.ring = part.result + job.group * job.row_out
+    part.room = part.ring + job.ring * job.row_out
+    if job.height.taps and job.width.taps and not job.height_first:
+        width_first(job, &part)
+    else:
+        width_last(job, &part)
 
 
-cdef Axis axis_of(tuple table, tuple sizes):
+cdef Axis axis_of(tuple table, tuple sizes, Py_ssize_t inner):
     """Point to a table's arrays, which the caller's tuple keeps alive."""
     cdef const int64_t[::1] start = table[0]
     cdef const int64_t[::1] count = table[1]
     cdef const real[:, ::1] weights = table[2]
-    cdef Py_ssize_t size_out = sizes[1]
     cdef Axis axis
     axis.start = NULL
     axis.count = NULL
     axis.weights = NULL
     axis.taps = 0
     axis.size_in = sizes[0]
-    axis.size_out = size_out
-    axis.low = 0
-    axis.high = 0
+    axis.size_out = sizes[1]
+    axis.inner = inner
+    axis.windows = 0
     if weights is not None:
         axis.start = &start[0]
         axis.count = &count[0]
         axis.weights = &weights[0, 0]
         axis.taps = weights.shape[1]
-        while axis.low < size_out and count[axis.low] != axis.taps:
-            axis.low += 1
-        axis.high = axis.low
-        while axis.high < size_out and count[axis.high] == axis.taps:
-            axis.high += 1
     return axis
+
+
+cdef void add_windows(Axis* axis, tuple spread):
+    """Point to the arrays of a table by elements."""
+    cdef const lane[::1] first = spread[1]
+    cdef const lane[::1] counts = spread[2]
+    cdef const lane[::1] least = spread[3]
+    cdef const real[:, ::1] weights = spread[4]
+    axis.windows = spread[0]
+    axis.first = &first[0]
+    axis.counts = &counts[0]
+    axis.least = &least[0]
+    axis.spread = &weights[0, 0]
+    axis.pitch = weights.shape[1]
+    axis.low = spread[5]
+    axis.high = spread[6]
+
+
+def lanes():
+    """How many numbers a vector has."""
+    return LANES
+
+
+cdef inline Py_ssize_t pitch(Py_ssize_t n) noexcept nogil:
+    """The distance of rows of n elements in scratch: with room for a window, and not a multiple of a page."""
+    n = (n + 3 * LANES) // LANES * LANES
+    return n + LANES if n * sizeof(real) % 1024 == 0 else n
+
+
+cdef Py_ssize_t lay_out(Job* job, Py_ssize_t tile) noexcept nogil:
+    """Choose tiles and groups; return the numbers that a thread's scratch holds."""
+    cdef Py_ssize_t j, first, last, room, widest_in = 0, widest_out = 0, size = max(job.width.size_in, job.width.size_out)
+    cdef Axis* width = &job.width
+    job.tiles = max(1, min(size * width.inner // tile, width.size_out // (2 * LANES)))
+    for j in range(job.tiles):
+        tile_source(width, tile_begin(width, j, job.tiles), tile_begin(width, j + 1, job.tiles), &first, &last)
+        widest_in = max(widest_in, (last - first) * width.inner)
+        widest_out = max(
+            widest_out, (tile_begin(width, j + 1, job.tiles) - tile_begin(width, j, job.tiles)) * width.inner)
+    job.row_in = pitch(widest_in)
+    job.row_out = pitch(widest_out)
+    job.group = 1
+    if width.windows:
+        job.group = min(<Py_ssize_t>ROWS, <Py_ssize_t>LANES)
+    elif width.taps and width.inner < LANES:
+        job.group = LANES
+    job.ring = 0
+    if not job.height_first and job.height.taps and width.taps:
+        job.ring = job.height.taps + job.group - 1
+    room = (2 * COLUMNS + LANES) * LANES if width.taps and not width.windows and width.inner < LANES else 0
+    return (2 * CHUNK + job.group) * job.row_in + (job.group + job.ring) * job.row_out + room
 
 
 cdef void run(Call* call) noexcept nogil:
     cdef Job* job = <Job*>call
-    cdef Py_ssize_t task, tasks = job.planes * job.depth.size_out * job.bands * job.blocks
+    cdef Py_ssize_t task, tasks = job.planes * job.depth.size_out * job.bands * job.tiles
     job.src = <const char*>call.array[0]
     job.dst = <char*>call.array[1]
     for task in prange(tasks, num_threads=call.threads, schedule="static"):
@@ -408,42 +416,39 @@ cdef void run(Call* call) noexcept nogil:
 
 def resample(
     const unsigned char[::1] src, unsigned char[::1] dst, int kind, int item, Py_ssize_t planes, tuple sizes,
-    Py_ssize_t inner, tuple tables, bint height_first, Py_ssize_t band, Py_ssize_t block, int num_threads
+    Py_ssize_t inner, tuple tables, tuple spread, bint height_first, Py_ssize_t band, Py_ssize_t tile, int num_threads
 ):
     """Resample (planes, D, H, W, inner) elements; see the head of this file.
 
-    sizes: three pairs (size in, size out). tables: for each axis (start, count, weights), or three None. `band` is the
-    number of rows of a task, `block` of elements where W is kept. Raises MemoryError where there is no scratch.
+    sizes: three pairs (size in, size out). tables: for each axis (start, count, weights), or three None. spread: the
+    width's table by elements (see along.pxd), or None. `band` is the number of rows of a task, `tile` about its
+    number of elements in a row. Raises MemoryError where there is no scratch.
     """
     cdef Job job
     job.call.array[0] = <void*>&src[0]
     job.call.array[1] = <void*>&dst[0]
     job.call.read = job.call.written = 1
+    if tables[2][0] is None:
+        # Where the width is kept, its pixels need not be told apart.
+        sizes = (sizes[0], sizes[1], (sizes[2][0] * inner, sizes[2][1] * inner))
+        inner = 1
     job.planes = planes
-    job.depth = axis_of(tables[0], sizes[0])
-    job.height = axis_of(tables[1], sizes[1])
-    job.width = axis_of(tables[2], sizes[2])
+    job.depth = axis_of(tables[0], sizes[0], inner)
+    job.height = axis_of(tables[1], sizes[1], inner)
+    job.width = axis_of(tables[2], sizes[2], inner)
+    if spread is not None:
+        add_windows(&job.width, spread)
     job.kind = kind
     job.item = item
-    job.inner = inner
     job.height_first = height_first
     job.band = band
     job.bands = (job.height.size_out + band - 1) // band
     job.stride_in = job.width.size_in * inner
     job.stride_out = job.width.size_out * inner
-    job.row_in = job.stride_in
-    job.row_out = job.stride_out
-    job.block = job.stride_in
-    job.blocks = 1
-    if job.width.taps == 0:
-        job.block = min(block, job.stride_in)
-        job.blocks = (job.stride_in + job.block - 1) // job.block
-        job.row_in = job.block
-        job.row_out = job.block
-    job.ring = 0 if height_first else job.height.taps
-    job.call.threads = <int>min(num_threads, planes * job.depth.size_out * job.bands * job.blocks)
+    # Rows shorter than a window are copied to where more can be read.
+    job.in_place = kind == STORED_REAL and job.stride_in >= job.width.windows * LANES
     job.call.shared = 0
-    job.call.each = ((2 * CHUNK + 1) * job.row_in + (1 + job.ring) * job.row_out) * sizeof(real)
-    job.call.each = (job.call.each + 63) // 64 * 64
+    job.call.each = (lay_out(&job, tile) * <Py_ssize_t>sizeof(real) + 63) // 64 * 64
+    job.call.threads = <int>min(num_threads, planes * job.depth.size_out * job.bands * job.tiles)
     if perform(&job.call, sizeof(job), run):
-        keep(tables)
+        keep((tables, spread))

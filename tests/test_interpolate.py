@@ -118,7 +118,7 @@ def test_tables_of_long_axes_are_made_in_blocks(kind, sizes, monkeypatch):
         flags = [False, True] if kind != "area" else [False]
         tables = [_plan_resample._build(Axis(kind, *sizes, antialias=a), np.float32, np.float64) for a in flags]
         tables += [_plan_resample.transposed(table) for table in tables]
-        return [array for table in tables for array in table[2:]]
+        return [array for table in tables for array in (table.start, table.count, table.weights)]
 
     whole = made()
     monkeypatch.setattr(_plan_resample, "BLOCK", 100)

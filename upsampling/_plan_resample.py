@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -24,14 +25,39 @@ CACHED_TABLES = 128
 BLOCK = 2**18
 
 
-class AxisTable(NamedTuple):
+@dataclass(frozen=True)
+class AxisTable:
     """Output o is the sum over t < count[o] of weights[o, t] * source[start[o] + t]."""
 
     size_in: int
     size_out: int
     start: np.ndarray
-    count: np.ndarray  # type: ignore[assignment]  # hides tuple.count
+    count: np.ndarray
     weights: np.ndarray
+    spreads: dict[tuple[int, str, int], Spread | None] = field(default_factory=dict, compare=False)
+
+    def spread(self, inner: int, dtype: np.dtype, lanes: int) -> Spread | None:
+        """Return the table by elements of rows of `inner` numbers a pixel, kept with the table once it is made."""
+        key = inner, dtype.char, lanes
+        if key not in self.spreads:
+            self.spreads[key] = _spread(self, inner, dtype, lanes)
+        return self.spreads[key]
+
+
+class Spread(NamedTuple):
+    """A table by elements of a row: element e is the sum over t < counts[e] of weights[t, e] * source[first[e] + t * inner].
+
+    What a vector of elements reads lies in `windows` vectors of the source, which begin at `least` of its first
+    element. Elements low ... high - 1 have all taps; the others' missing taps have weight -0, which changes no sum.
+    """
+
+    windows: int
+    first: np.ndarray
+    counts: np.ndarray
+    least: np.ndarray
+    weights: np.ndarray
+    low: int
+    high: int
 
 
 class Axis(NamedTuple):
@@ -211,6 +237,31 @@ def _frozen(size_in: int, start: np.ndarray, count: np.ndarray, weights: np.ndar
     for array in arrays:
         array.flags.writeable = False
     return AxisTable(size_in, len(start), *arrays)
+
+
+def _spread(table: AxisTable, inner: int, dtype: np.dtype, lanes: int) -> Spread | None:
+    """Return a table by elements, None where windows of two vectors are too short for it."""
+    integers = np.dtype(f"i{dtype.itemsize}")
+    taps = table.weights.shape[1]
+    if table.size_in * inner > np.iinfo(integers).max or (taps - 1) * inner >= 2 * lanes:
+        return None
+    first = (table.start[:, None] * inner + np.arange(inner)).ravel()
+    counts = np.repeat(table.count, inner)
+    missing = max(lanes - len(first), 0)
+    first, counts = np.pad(first, (0, missing), "edge"), np.pad(counts, (0, missing))
+    least = np.minimum.accumulate(first[::-1])[::-1]
+    most = np.maximum.accumulate(first + np.maximum(counts - 1, 0) * inner)
+    reach = int((most[lanes - 1 :] - least[: len(least) - lanes + 1]).max()) + 1
+    if reach > 2 * lanes:
+        return None
+    weights = np.pad(np.repeat(table.weights.T.astype(dtype), inner, axis=1), ((0, 0), (0, missing)))
+    tap = np.arange(taps)[:, None]
+    weights[(tap >= counts) & (tap > 0)] = -0.0
+    whole = np.flatnonzero(counts < taps)
+    edges = np.concatenate(([-1], whole, [len(first)]))
+    longest = int(np.diff(edges).argmax())
+    arrays = (np.ascontiguousarray(array, integers) for array in (first, counts, least))
+    return Spread(-(-reach // lanes), *arrays, weights, int(edges[longest]) + 1, int(edges[longest + 1]))
 
 
 def _area(axis: Axis, weights: type, outputs: np.ndarray) -> AxisTable:

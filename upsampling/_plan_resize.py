@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -142,7 +143,7 @@ def _fixed_table(size_in: int, size_out: int, mode: str, antialias: bool, pillow
     if antialias and mode != "area":
         return _widened(size_in, size_out, mode, np.int32, rounding)
     made = _table(size_in, size_out, mode, antialias)
-    return made._replace(weights=rounding(made.weights))
+    return replace(made, weights=rounding(made.weights))
 
 
 def _each_rounded(weights: np.ndarray) -> np.ndarray:

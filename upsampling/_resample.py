@@ -18,9 +18,9 @@ from ._threads import threads_for
 
 # dtype: its kind in pyx/storage.h. Integers are computed in float64, so that each is the exact result rounded.
 KINDS = {"float16": 2, "bfloat16": 3, "uint8": 4, "int8": 5, "uint16": 6, "int16": 7}
-# Elements that a task writes at least, and elements of a row's part where only rows are summed (they stay in cache).
+# Elements that a task writes at least, and elements of a row that it works on at a time (they stay in cache).
 TASK = 2**15
-BLOCK = 2**11
+TILE = 2**11
 # Taps of the height axis up to which its rows are kept in a ring; beyond, the scratch would grow with the taps.
 RING = 16
 # What one tap along a row costs, in taps across rows.
@@ -87,7 +87,8 @@ def resample(
     taps = [1 if table is None else table.weights.shape[1] for table in steps]
     row = sizes[2][1] * inner
     last = _arrays.is_channels_last(src)
-    _kernels.load("resample", f"f{8 * real.itemsize}").resample(
+    kernel = _kernels.load("resample", f"f{8 * real.itemsize}")
+    kernel.resample(
         memory(src, last),
         memory(dst, last),
         kind,
@@ -96,11 +97,17 @@ def resample(
         sizes,
         inner,
         tuple((None,) * 3 if t is None else (t.start, t.count, t.weights.astype(real, copy=False)) for t in steps),
+        _spread(steps[2], inner, real, kernel.lanes()),
         _height_first(sizes, taps, steps[2] is None),
         max(16 * taps[1], -(-TASK // row)),
-        BLOCK,
+        TILE,
         threads_for(dst.size * (1 + sum(taps))),
     )
+
+
+def _spread(table: AxisTable | None, inner: int, real: np.dtype, lanes: int) -> tuple[Any, ...] | None:
+    spread = None if table is None else table.spread(inner, real, lanes)
+    return None if spread is None else tuple(spread)
 
 
 def resample_in_passes(src: np.ndarray, dst: np.ndarray, tables: Sequence[AxisTable | None]) -> None:
