@@ -3,10 +3,10 @@
 A row has size_in pixels of `inner` numbers and becomes size_out pixels: output o is the chain w[0] * x[start],
 madd(w[1], x[start + 1], .), ... of count[o] terms. There are three ways to the same bits:
 
-  windows   a vector of outputs at a time: what it reads lies in one or two vectors of the row, loaded once, and each tap
-            is a permutation of them. Needs the table by elements of the row: `first`, `counts` and `least` (the least
-            `first` from there on), and weights by taps. Taps that an output lacks have weight -0 and read 0, for adding
-            -0 changes nothing.
+  windows   a vector of outputs at a time: what it reads lies in one or two vectors of the row, loaded once, and each
+            tap is a permutation of them. Needs the table by elements of the row: `first`, `counts` and `least` (the
+            least `first` from there on), and weights by taps. Taps that an output lacks have weight -0 and read 0,
+            for adding -0 changes nothing.
   columns   a vector of rows at a time: columns of the source are transposed into scratch, summed, and transposed back.
   pixels    each pixel is a short row of many channels.
 """
@@ -19,7 +19,8 @@ cdef extern from "permute.h" nogil:
     /* Inlined, so that loops over rows unroll and the sums stay in registers. */
     struct axis;
     static inline __attribute__((always_inline)) void window_vectors(
-        int, int, int, const struct axis *, const real **, ptrdiff_t, ptrdiff_t, real **, ptrdiff_t, ptrdiff_t, ptrdiff_t);
+        int, int, int, const struct axis *, const real **, ptrdiff_t, ptrdiff_t, real **, ptrdiff_t, ptrdiff_t,
+        ptrdiff_t);
     static inline __attribute__((always_inline)) void some_columns(
         int, const struct axis *, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *);
     """
@@ -277,7 +278,8 @@ cdef inline void far_windows(
 
 
 cdef inline void along_columns(
-    const Axis* axis, const real** x, Py_ssize_t origin, real** y, int rows, Py_ssize_t begin, Py_ssize_t end, real* room
+    const Axis* axis, const real** x, Py_ssize_t origin, real** y, int rows, Py_ssize_t begin, Py_ssize_t end,
+    real* room
 ) noexcept nogil:
     """Sum pixels begin .. end - 1 of up to LANES rows, as many at a time as scratch holds the columns of."""
     cdef const real* source[LANES]

@@ -382,8 +382,8 @@ cdef inline Py_ssize_t pitch(Py_ssize_t n) noexcept nogil:
 
 cdef Py_ssize_t lay_out(Job* job, Py_ssize_t tile) noexcept nogil:
     """Choose tiles and groups; return the numbers that a thread's scratch holds."""
-    cdef Py_ssize_t j, first, last, room, widest_in = 0, widest_out = 0, size = max(job.width.size_in, job.width.size_out)
     cdef Axis* width = &job.width
+    cdef Py_ssize_t j, first, last, room, widest_in = 0, widest_out = 0, size = max(width.size_in, width.size_out)
     job.tiles = max(1, min(size * width.inner // tile, width.size_out // (2 * LANES)))
     for j in range(job.tiles):
         tile_source(width, tile_begin(width, j, job.tiles), tile_begin(width, j + 1, job.tiles), &first, &last)

@@ -45,7 +45,7 @@ class AxisTable:
 
 
 class Spread(NamedTuple):
-    """A table by elements of a row: element e is the sum over t < counts[e] of weights[t, e] * source[first[e] + t * inner].
+    """A table by elements: element e is the sum over t < counts[e] of weights[t, e] * source[first[e] + t * inner].
 
     What a vector of elements reads lies in `windows` vectors of the source, which begin at `least` of its first
     element. Elements low ... high - 1 have all taps; the others' missing taps have weight -0, which changes no sum.
@@ -260,8 +260,9 @@ def _spread(table: AxisTable, inner: int, dtype: np.dtype, lanes: int) -> Spread
     whole = np.flatnonzero(counts < taps)
     edges = np.concatenate(([-1], whole, [len(first)]))
     longest = int(np.diff(edges).argmax())
-    arrays = (np.ascontiguousarray(array, integers) for array in (first, counts, least))
-    return Spread(-(-reach // lanes), *arrays, weights, int(edges[longest]) + 1, int(edges[longest + 1]))
+    first, counts, least = (np.ascontiguousarray(array, integers) for array in (first, counts, least))
+    low, high = int(edges[longest]) + 1, int(edges[longest + 1])
+    return Spread(-(-reach // lanes), first, counts, least, weights, low, high)
 
 
 def _area(axis: Axis, weights: type, outputs: np.ndarray) -> AxisTable:
