@@ -36,6 +36,7 @@ KERNELS = {
     "move": ("bytes",),
     "gather": ("bytes",),
 }
+INCLUDED = {"door": ("pyx/program.pyx", "pyx/problems.pyx")}
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
 X86 = platform.machine().lower() in ("x86_64", "amd64")
@@ -115,7 +116,7 @@ def extensions():
                 define_macros=macros,
                 extra_compile_args=[*CFLAGS, *flags],
                 extra_link_args=[*SANITIZERS],
-                depends=["setup.py", *shared, f"pyx/{kernel}.pyx"],
+                depends=["setup.py", *shared, f"pyx/{kernel}.pyx", *INCLUDED.get(kernel, ())],
             )
         )
     return [*found, Extension(SHARED, [str(SHARED_SOURCE)], extra_compile_args=["-O2", "-g0"])]

@@ -1,1 +1,2 @@
-# Marks the package for cimport; the declarations are in upsampling/kernels.pxd.
+# What compiled code may cimport from the package: see upsampling/kernels.pxd.
+from upsampling.kernels cimport *

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ._args import LARGEST, shown
+from ._kernels.calls import recording
 
 
 def is_channels_last(array: np.ndarray) -> bool:
@@ -41,8 +42,15 @@ def allocate(shape: Sequence[int], dtype: Any, channels_last: bool = False) -> n
     if math.prod(extent for extent in shape if extent) * max(dtype.itemsize, 1) > LARGEST:
         raise MemoryError(f"a result of shape {shown(shape)} and dtype {dtype} does not fit in memory")
     if channels_last:
-        return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
-    return np.empty(shape, dtype)
+        return np.moveaxis(_new((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
+    return _new(shape, dtype)
+
+
+def _new(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    array = np.empty(shape, dtype)
+    if (program := recording()) is not None:  # a plan is made: every execution will have such an array of its own
+        program.temporary(array)
+    return array
 
 
 def check_out(out: Any, shape: Sequence[int], dtype: Any) -> None:

@@ -1,0 +1,112 @@
+/* assign.h: one array copied to another of the same shape, with any strides, as it is or into another type.
+ *
+ * What NumPy does between kernels when Python calls them, plans do by this.
+ */
+#ifndef UPSAMPLING_ASSIGN_H
+#define UPSAMPLING_ASSIGN_H
+
+#include "call.h"
+#include "storage.h"
+
+#define ASSIGN_AXES 6
+
+enum {
+    ASSIGN_COPY,
+    ASSIGN_F16_F32,
+    ASSIGN_BF16_F32,
+    ASSIGN_F32_F16,
+    ASSIGN_F32_BF16,
+    ASSIGN_I8_64,
+    ASSIGN_U8_64,
+    ASSIGN_I16_64,
+    ASSIGN_U16_64,
+    ASSIGN_I32_64,
+    ASSIGN_U32_64,
+    ASSIGN_64_8,
+    ASSIGN_64_16,
+    ASSIGN_64_32,
+    ASSIGN_FLIP_8, /* the highest bit turned over: signed to unsigned and back, in order */
+    ASSIGN_FLIP_16,
+    ASSIGN_FLIP_64
+};
+
+typedef struct {
+    call head; /* its arrays are the source and the target */
+    int how, axes;
+    ptrdiff_t item; /* bytes, of a copy */
+    ptrdiff_t shape[ASSIGN_AXES], source[ASSIGN_AXES], target[ASSIGN_AXES]; /* the latter are strides in bytes */
+} assignment;
+
+#define ASSIGN_EACH(TO, FROM, VALUE)              \
+    for (ptrdiff_t i = 0; i < count; i++) {       \
+        FROM v;                                   \
+        TO r;                                     \
+        memcpy(&v, from + i * step, sizeof v);    \
+        r = (TO)(VALUE);                          \
+        memcpy(to + i * to_step, &r, sizeof r);   \
+    }                                             \
+    break
+
+static inline void assign_items(char *to, ptrdiff_t to_step, const char *from, ptrdiff_t step, ptrdiff_t count, size_t item) {
+    for (ptrdiff_t i = 0; i < count; i++) memcpy(to + i * to_step, from + i * step, item);
+}
+
+static void assign_row(const assignment *a, char *to, const char *from) {
+    ptrdiff_t count = a->shape[a->axes - 1], step = a->source[a->axes - 1], to_step = a->target[a->axes - 1];
+    switch (a->how) {
+    case ASSIGN_F16_F32: ASSIGN_EACH(float, uint16_t, from_f16(v));
+    case ASSIGN_BF16_F32: ASSIGN_EACH(float, uint16_t, from_bf16(v));
+    case ASSIGN_F32_F16: ASSIGN_EACH(uint16_t, float, to_f16(v));
+    case ASSIGN_F32_BF16: ASSIGN_EACH(uint16_t, float, to_bf16(v));
+    case ASSIGN_I8_64: ASSIGN_EACH(int64_t, int8_t, v);
+    case ASSIGN_U8_64: ASSIGN_EACH(int64_t, uint8_t, v);
+    case ASSIGN_I16_64: ASSIGN_EACH(int64_t, int16_t, v);
+    case ASSIGN_U16_64: ASSIGN_EACH(int64_t, uint16_t, v);
+    case ASSIGN_I32_64: ASSIGN_EACH(int64_t, int32_t, v);
+    case ASSIGN_U32_64: ASSIGN_EACH(int64_t, uint32_t, v);
+    case ASSIGN_64_8: ASSIGN_EACH(uint8_t, uint64_t, v);
+    case ASSIGN_64_16: ASSIGN_EACH(uint16_t, uint64_t, v);
+    case ASSIGN_64_32: ASSIGN_EACH(uint32_t, uint64_t, v);
+    case ASSIGN_FLIP_8: ASSIGN_EACH(uint8_t, uint8_t, v ^ 0x80);
+    case ASSIGN_FLIP_16: ASSIGN_EACH(uint16_t, uint16_t, v ^ 0x8000);
+    case ASSIGN_FLIP_64: ASSIGN_EACH(uint64_t, uint64_t, v ^ (uint64_t)1 << 63);
+    default:
+        if (step == a->item && to_step == a->item) {
+            memcpy(to, from, (size_t)(count * a->item));
+            break;
+        }
+        switch (a->item) {
+        case 1: assign_items(to, to_step, from, step, count, 1); break;
+        case 2: assign_items(to, to_step, from, step, count, 2); break;
+        case 4: assign_items(to, to_step, from, step, count, 4); break;
+        case 8: assign_items(to, to_step, from, step, count, 8); break;
+        case 16: assign_items(to, to_step, from, step, count, 16); break;
+        default: assign_items(to, to_step, from, step, count, (size_t)a->item);
+        }
+    }
+}
+
+/* All rows of an array, which are numbered in C order. */
+static void assign_run(call *c) {
+    assignment *a = (assignment *)c;
+    ptrdiff_t rows = 1;
+    for (int i = 0; i < a->axes - 1; i++) rows *= a->shape[i];
+    if (a->shape[a->axes - 1] == 0) return;
+#if defined(_OPENMP)
+#pragma omp parallel for num_threads(c->threads) schedule(static) if (c->threads > 1)
+#endif
+    for (ptrdiff_t row = 0; row < rows; row++) {
+        ptrdiff_t left = row;
+        const char *from = (const char *)c->array[0];
+        char *to = (char *)c->array[1];
+        if (stopped(c)) continue;
+        for (int i = a->axes - 2; i >= 0; i--) {
+            from += left % a->shape[i] * a->source[i];
+            to += left % a->shape[i] * a->target[i];
+            left /= a->shape[i];
+        }
+        assign_row(a, to, from);
+    }
+}
+
+#endif
