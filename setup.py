@@ -30,6 +30,7 @@ from setuptools.command.build_ext import build_ext
 KERNELS = {
     "dense": ("f32", "f64", "i64"),
     "outer": ("f32", "f64"),
+    "plain": ("f32", "f64"),
     "resample": ("f32", "f64"),
     "fixed": ("u8", "u16"),
     "pool": ("f32", "f64", "i64"),
@@ -102,6 +103,7 @@ def extensions():
         ("upsampling._kernels.cpu", "processor", about, []),
         ("upsampling._kernels.calls", "perform", [], []),
         ("upsampling.kernels", "door", [], []),
+        ("upsampling._repeat", "repeat", [], []),
     ]
     for name, kernel, macros, flags in [*variants, *others]:
         stub = FOLDER / f"{name.rpartition('.')[2]}.pyx"

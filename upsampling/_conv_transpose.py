@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from . import _args, _arrays, _conv_args, _kernels
+from . import _args, _arrays, _conv_args, _conv_gradients, _conv_plain, _kernels, _repeat
 from . import _plan_conv as plan
 from ._kernels.calls import recording
+from ._repeat import Step
 from ._threads import threads_for
 
 __all__ = [
@@ -86,23 +89,32 @@ def _passes(kernel: Any, problem: plan.Problem) -> Any:
 
 def _run_plan(
     kernel: Any, problem: plan.Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray
-) -> None:
+) -> list[Step]:
     x, y = _five(x), _five(y)
     # Where something that is not finite met phases that were merged, they are computed apart.
     apart = _passes(kernel, problem._replace(merged=False)) if recording() else None
-    if kernel.transposed(_passes(kernel, problem), apart, x, w, bias, y, problem.threads):
+    arguments = (_passes(kernel, problem), apart, x, w, bias, y, problem.threads)
+    if kernel.transposed(*arguments):
         kernel.transposed(_passes(kernel, problem._replace(merged=False)), None, x, w, bias, y, problem.threads)
+    return [(kernel.transposed, arguments, x.size * problem.outputs * math.prod(axis[2] for axis in problem.axes))]
 
 
 def _contract(
     spec: _conv_args.Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray, forward: bool
-) -> None:
-    """Sum over channels and taps: the transposed convolution, or its gradient with respect to the input."""
+) -> list[Step]:
+    """Sum over channels and taps: the transposed convolution, or its gradient with respect to the input.
+
+    Return the step that did it.
+    """
+    outputs = y.shape[1] // spec.groups
+    bias = None if bias is None else np.ascontiguousarray(bias, y.dtype)
+    axes = _axes(spec)
+    if steps := _conv_plain.steps(_precision(y.dtype)[0], axes, spec.groups, x, w, bias, y, forward):
+        return steps
     kernel = _kernels.load("dense", _precision(y.dtype)[0])
     lanes, rows = kernel.shape()
-    outputs = y.shape[1] // spec.groups
     problem = plan.Problem(
-        tuple(_axes(spec)),
+        tuple(axes),
         forward,
         x.shape[0],
         spec.groups,
@@ -114,38 +126,11 @@ def _contract(
         y.itemsize,
         True,
     )
-    bias = None if bias is None else np.ascontiguousarray(bias, y.dtype)
     if y.dtype == np.uint64:
         # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.
         x, w, y = (array.view(np.float64) for array in (x, w, y))
         bias = None if bias is None else bias.view(np.float64)
-    _run_plan(kernel, problem, x, np.ascontiguousarray(w).reshape(-1), bias, y)
-
-
-def _real_weight_gradient(spec: _conv_args.Problem, x: np.ndarray, g: np.ndarray) -> np.ndarray:
-    axes = _axes(spec)
-    result = np.zeros(spec.weight.shape, x.dtype)
-    if x.size and g.size:
-        _kernels.load("outer", _precision(x.dtype)[0]).weight_gradient(
-            x.reshape(*x.shape[:2], -1),
-            _five(g),
-            result.reshape(*result.shape[:2], -1),
-            spec.groups,
-            *(np.array([axis[i] for axis in axes], np.intp) for i in (0, 2, 3, 4, 5)),
-            threads_for(result.size * x.size // x.shape[1]),
-        )
-    return result
-
-
-def _bias_gradient(g: np.ndarray) -> np.ndarray:
-    if g.dtype.kind == "c":
-        return _complex_of(*(_bias_gradient(np.ascontiguousarray(part)) for part in (g.real, g.imag)))
-    result = np.zeros(g.shape[1], g.dtype)
-    if g.size:
-        _kernels.load("outer", _precision(g.dtype)[0]).bias_gradient(
-            g.reshape(*g.shape[:2], -1), result, threads_for(g.size // 4)
-        )
-    return result
+    return _run_plan(kernel, problem, x, np.ascontiguousarray(w).reshape(-1), bias, y)
 
 
 def _computed(array: np.ndarray) -> np.ndarray:
@@ -155,18 +140,18 @@ def _computed(array: np.ndarray) -> np.ndarray:
 
 
 def _complex_parts(run: Callable[[np.ndarray, np.ndarray], np.ndarray], a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Compute a bilinear operation of complex operands from the real one."""
-    ar, ai, br, bi = (np.ascontiguousarray(part) for part in (a.real, a.imag, b.real, b.imag))
+    """Compute a bilinear operation of complex operands from the real one, in the order of the first."""
+    ar, ai, br, bi = (_arrays.readable(part) for part in (a.real, a.imag, b.real, b.imag))
     return _complex_of(run(ar, br) - run(ai, bi), run(ar, bi) + run(ai, br))
 
 
 def _complex_of(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
-    result = np.empty(real.shape, np.result_type(real.dtype, np.complex64))
+    result = np.empty_like(real, np.result_type(real.dtype, np.complex64))
     result.real, result.imag = real, imaginary
     return result
 
 
-def _forward(spec: _conv_args.Problem, bias: np.ndarray | None, result: np.ndarray) -> None:
+def _forward(spec: _conv_args.Problem, bias: np.ndarray | None, result: np.ndarray) -> list[Step]:
     """Write a transposed convolution of any accepted dtype."""
     shape = result.shape
     if spec.input.dtype.kind == "c":
@@ -179,57 +164,105 @@ def _forward(spec: _conv_args.Problem, bias: np.ndarray | None, result: np.ndarr
         result[...] = _complex_parts(run, _arrays.readable(spec.input), _arrays.readable(spec.weight))
         if bias is not None:
             result += bias.reshape(-1, *(1,) * (len(shape) - 2))
-        return
+        return []
     x, w = _computed(spec.input), _computed(spec.weight)
     y = result if result.dtype == x.dtype else _arrays.allocate(shape, x.dtype, _arrays.is_channels_last(result))
-    _contract(spec, x, w, None if bias is None else bias.astype(x.dtype), y, forward=True)
+    steps = _contract(spec, x, w, None if bias is None else bias.astype(x.dtype, copy=False), y, forward=True)
     if y is not result:
         result[...] = y.astype(result.dtype)
+    return steps
 
 
-def _conv_transpose(rank: int, spec: _conv_args.Problem, bias: Any, out: Any) -> np.ndarray:
+def _conv_transpose(
+    rank: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, output_padding: Any, groups: Any,
+    dilation: Any, output_size: Any, out: Any,
+) -> np.ndarray:  # fmt: skip
+    call = (
+        "conv_transpose", rank, input, weight, bias, stride, padding, output_padding, groups, dilation, output_size
+    )  # fmt: skip
+    if out is None and (result := _repeat.again(call)) is not None:
+        return result
+    spec = _conv_args.problem(rank, *call[2:4], *call[5:])
     bias = _conv_args.bias_of(bias, spec)
     last = _arrays.is_channels_last(_arrays.readable(spec.input[:1]))
-    batched_out = out[None] if isinstance(out, np.ndarray) and not spec.batched else out
     dtype = spec.input.dtype.newbyteorder("=")
     inputs = [array for array in (spec.input, spec.weight, bias) if array is not None]
-    result = _arrays.target(batched_out, spec.output_shape, dtype, last, inputs)
+    result = _arrays.target(out, spec.output_shape, dtype, last, inputs, spec.batched)
+    steps = []
     if result.size:
-        _forward(spec, bias, result)
-    _arrays.deliver(result, batched_out)
+        with np.errstate(all="ignore"):
+            steps = _forward(spec, bias, result)
     if out is not None:
-        return out
-    return result if spec.batched else result[0]
+        return _arrays.deliver(result, out)
+    result = result if spec.batched else result[0]
+    if steps:
+        _repeat.remember(call, [result], steps)
+    return result
 
 
-def _backward(rank: int, spec: _conv_args.Problem, grad_output: Any, output_mask: Any) -> tuple[Any, Any, Any]:
+def _backward(
+    rank: int, grad_output: Any, input: Any, weight: Any, stride: Any, padding: Any, output_padding: Any, groups: Any,
+    dilation: Any, output_mask: Any,
+) -> tuple[Any, Any, Any]:  # fmt: skip
+    call = (
+        "backward", rank, grad_output, input, weight, stride, padding, output_padding, groups, dilation, output_mask
+    )  # fmt: skip
+    if (found := _repeat.again(call)) is not None:
+        return found
+    spec = _conv_args.problem(rank, *call[3:10])
     g = _conv_args.gradient_of(grad_output, spec)
     wanted = _conv_args.mask_of(output_mask)
+    with np.errstate(all="ignore"):
+        gradients, steps = _gradients(spec, g, wanted)
+    if gradients[0] is not None and not spec.batched:
+        gradients[0] = gradients[0][0]
+    if steps:
+        unused = [array for array, needed in zip(call[2:5], (True, wanted[1], wanted[0]), strict=True) if not needed]
+        _repeat.remember(call, gradients, steps, several=True, unused=unused)
+    return gradients[0], gradients[1], gradients[2]
+
+
+def _gradients(
+    spec: _conv_args.Problem, g: np.ndarray, wanted: tuple[bool, bool, bool]
+) -> tuple[list[np.ndarray | None], list[Step]]:
+    """Compute the gradients that are wanted, and the steps by which the call is repeated (none if it is not)."""
     dtype = spec.input.dtype.newbyteorder("=")
+    gradients: list[np.ndarray | None] = [None, None, None]
+    steps: list[list[Step]] = []
 
     def input_gradient(g: np.ndarray, w: np.ndarray) -> np.ndarray:
         y = _arrays.allocate(spec.input.shape, g.dtype, _arrays.is_channels_last(g))
-        if y.size:
-            _contract(spec, g, w, None, y, forward=False)
+        steps.append(_contract(spec, g, w, None, y, forward=False) if y.size else [])
         return y
 
     def weight_gradient(x: np.ndarray, g: np.ndarray) -> np.ndarray:
-        return _real_weight_gradient(spec, x, g)
+        y = _arrays.allocate(spec.weight.shape, x.dtype)
+        steps.append(_conv_gradients.of_weight(_precision(x.dtype)[0], _axes(spec), spec.groups, x, g, y))
+        return y
 
-    grad_input = grad_weight = grad_bias = None
+    def bias_gradient(g: np.ndarray) -> np.ndarray:
+        y = _arrays.allocate(spec.output_shape[1:2], g.dtype)
+        steps.append(_conv_gradients.of_bias(_precision(g.dtype)[0], g, y))
+        return y
+
     if dtype.kind == "c":
         x, w, g = (_arrays.readable(array) for array in (spec.input, spec.weight, g))
-        grad_input = _complex_parts(input_gradient, g, w.conj()) if wanted[0] else None
-        grad_weight = _complex_parts(weight_gradient, x.conj(), g) if wanted[1] else None
-    else:
-        x, w, g = (_computed(array) for array in (spec.input, spec.weight, g))
-        grad_input = input_gradient(g, w).astype(dtype, copy=False) if wanted[0] else None
-        grad_weight = weight_gradient(x, g).astype(dtype, copy=False) if wanted[1] else None
+        if wanted[0]:
+            gradients[0] = _complex_parts(input_gradient, g, w.conj())
+        if wanted[1]:
+            gradients[1] = _complex_parts(weight_gradient, x.conj(), g)
+        if wanted[2]:
+            gradients[2] = _complex_of(*(bias_gradient(_arrays.readable(part)) for part in (g.real, g.imag)))
+        return gradients, []
+    x, w, g = (_computed(array) for array in (spec.input, spec.weight, g))
+    if wanted[0]:
+        gradients[0] = input_gradient(g, w).astype(dtype, copy=False)
+    if wanted[1]:
+        gradients[1] = weight_gradient(x, g).astype(dtype, copy=False)
     if wanted[2]:
-        grad_bias = _bias_gradient(g).astype(dtype, copy=False)
-    if grad_input is not None and not spec.batched:
-        grad_input = grad_input[0]
-    return grad_input, grad_weight, grad_bias
+        gradients[2] = bias_gradient(g).astype(dtype, copy=False)
+    repeatable = all(steps) and g.dtype == dtype
+    return gradients, list(itertools.chain(*steps)) if repeatable else []
 
 
 def conv_transpose1d(
@@ -281,8 +314,7 @@ def conv_transpose1d(
     >>> up.conv_transpose1d(np.ones((1, 2, 3)), np.ones((2, 4, 2)), stride=2).shape
     (1, 4, 6)
     """
-    spec = _conv_args.problem(1, input, weight, stride, padding, output_padding, groups, dilation, output_size)
-    return _conv_transpose(1, spec, bias, out)
+    return _conv_transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation, output_size, out)
 
 
 def conv_transpose1d_backward(
@@ -332,8 +364,7 @@ def conv_transpose1d_backward(
     >>> grad_input.ravel(), grad_bias
     (array([2.]), array([2.]))
     """
-    spec = _conv_args.problem(1, input, weight, stride, padding, output_padding, groups, dilation)
-    return _backward(1, spec, grad_output, output_mask)
+    return _backward(1, grad_output, input, weight, stride, padding, output_padding, groups, dilation, output_mask)
 
 
 def conv_transpose2d(
@@ -385,8 +416,7 @@ def conv_transpose2d(
     >>> up.conv_transpose2d(np.ones((1, 2, 3, 3)), np.ones((2, 4, 2, 2)), stride=2).shape
     (1, 4, 6, 6)
     """
-    spec = _conv_args.problem(2, input, weight, stride, padding, output_padding, groups, dilation, output_size)
-    return _conv_transpose(2, spec, bias, out)
+    return _conv_transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation, output_size, out)
 
 
 def conv_transpose2d_backward(
@@ -436,8 +466,7 @@ def conv_transpose2d_backward(
     >>> grad_input.ravel(), grad_bias
     (array([4.]), array([4.]))
     """
-    spec = _conv_args.problem(2, input, weight, stride, padding, output_padding, groups, dilation)
-    return _backward(2, spec, grad_output, output_mask)
+    return _backward(2, grad_output, input, weight, stride, padding, output_padding, groups, dilation, output_mask)
 
 
 def conv_transpose3d(
@@ -489,8 +518,7 @@ def conv_transpose3d(
     >>> up.conv_transpose3d(np.ones((1, 2, 3, 3, 3)), np.ones((2, 4, 2, 2, 2)), stride=2).shape
     (1, 4, 6, 6, 6)
     """
-    spec = _conv_args.problem(3, input, weight, stride, padding, output_padding, groups, dilation, output_size)
-    return _conv_transpose(3, spec, bias, out)
+    return _conv_transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation, output_size, out)
 
 
 def conv_transpose3d_backward(
@@ -540,5 +568,4 @@ def conv_transpose3d_backward(
     >>> grad_input.ravel(), grad_bias
     (array([8.]), array([8.]))
     """
-    spec = _conv_args.problem(3, input, weight, stride, padding, output_padding, groups, dilation)
-    return _backward(3, spec, grad_output, output_mask)
+    return _backward(3, grad_output, input, weight, stride, padding, output_padding, groups, dilation, output_mask)

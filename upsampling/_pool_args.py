@@ -67,18 +67,29 @@ def input_shape(grad: np.ndarray, rank: int, input_size: Any) -> tuple[int, ...]
     return (*lead, *shape[-rank:])
 
 
-def positions(name: str, value: Any, like_name: str, like: np.ndarray, rank: int, plane: int) -> np.ndarray:
-    """Flat positions, int64, in planes of `plane` elements; every one is checked before any is used."""
+def positions(name: str, value: Any, like_name: str, like: np.ndarray) -> np.ndarray:
+    """Flat positions of any integer dtype, of which the values are not checked; see `check_inside`."""
     indices = _args.array(name, value)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name} must be of an integer dtype, got {indices.dtype}")
     if indices.shape != like.shape:
         raise ValueError(f"{name} must have the shape of {like_name}, {like.shape}, got {indices.shape}")
+    return indices
+
+
+def check_inside(name: str, indices: np.ndarray, plane: int) -> None:
+    """Refuse flat positions outside of planes of `plane` elements."""
     if indices.size and (indices.min() < 0 or indices.max() >= plane):
         wrong = (indices < 0) | (indices >= plane)
         first = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
         at = tuple(int(n) for n in first)
         raise ValueError(f"{name} must be from 0 to {plane - 1}, got {int(indices[first])} at {at}")
+
+
+def checked_positions(name: str, value: Any, like_name: str, like: np.ndarray, plane: int) -> np.ndarray:
+    """Flat positions, int64, in planes of `plane` elements; every one is checked before any is used."""
+    indices = positions(name, value, like_name, like)
+    check_inside(name, indices, plane)
     return indices.astype(np.int64, copy=False)
 
 

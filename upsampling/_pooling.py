@@ -83,7 +83,7 @@ def _max_pool_backward(rank: int, grad_output: Any, indices: Any, input_size: An
     shape = _pool_args.input_shape(grad, rank, input_size)
     plane = int(np.prod(shape[-rank:], dtype=object))
     at = _arrays.readable(
-        _arrays.batched(_pool_args.positions("indices", indices, "grad_output", grad, rank, plane), rank)
+        _arrays.batched(_pool_args.checked_positions("indices", indices, "grad_output", grad, plane), rank)
     )
     g = _arrays.readable(_arrays.batched(grad, rank))
     precision, read = _computed(g)

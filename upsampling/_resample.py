@@ -14,6 +14,7 @@ import numpy as np
 
 from . import _arrays, _kernels
 from ._plan_resample import AxisTable
+from ._repeat import Step
 from ._threads import threads_for
 
 # dtype: its kind in pyx/storage.h. Integers are computed in float64, so that each is the exact result rounded.
@@ -71,24 +72,26 @@ def precision_of(dtype: np.dtype) -> type:
 
 def resample(
     src: np.ndarray, dst: np.ndarray, tables: Sequence[AxisTable | None], precision: type | None = None
-) -> None:
+) -> list[Step]:
     """Write to `dst` the array `src` resampled by one table for each space axis (None: the axis keeps its size).
 
     `precision` is float32 or float64, the dtype of the arithmetic; by default, `precision_of` the arrays' dtype.
+    Return the kernel's call, if there was one, for `_repeat.remember`.
     """
     if dst.size == 0:
-        return
+        return []
     if all(table is None for table in tables):
         dst[...] = src
-        return
+        return []
     real = np.dtype(precision or precision_of(src.dtype))
     kind = 0 if src.dtype == real else 1 if src.dtype == np.float32 else KINDS[src.dtype.name]
     planes, sizes, steps, inner = volume(src, dst, tables)
     taps = [1 if table is None else table.weights.shape[1] for table in steps]
     row = sizes[2][1] * inner
     last = _arrays.is_channels_last(src)
+    work = dst.size * (1 + sum(taps))
     kernel = _kernels.load("resample", f"f{8 * real.itemsize}")
-    kernel.resample(
+    arguments = (
         memory(src, last),
         memory(dst, last),
         kind,
@@ -101,8 +104,10 @@ def resample(
         _height_first(sizes, taps, steps[2] is None),
         max(16 * taps[1], -(-TASK // row)),
         TILE,
-        threads_for(dst.size * (1 + sum(taps))),
+        threads_for(work),
     )
+    kernel.resample(*arguments)
+    return [(kernel.resample, arguments, work)]
 
 
 def _spread(table: AxisTable | None, inner: int, real: np.dtype, lanes: int) -> tuple[Any, ...] | None:
@@ -138,17 +143,22 @@ def _height_first(sizes: Sequence[tuple[int, int]], taps: Sequence[int], width_k
     return height_out * width_in * taps[1] + height_out * width_out * along < width_first
 
 
-def gather(src: np.ndarray, dst: np.ndarray, indices: Sequence[np.ndarray | None]) -> None:
-    """Write to `dst` the items of `src` at one index array for each space axis (None: the axis keeps its size)."""
+def gather(src: np.ndarray, dst: np.ndarray, indices: Sequence[np.ndarray | None]) -> list[Step]:
+    """Write to `dst` the items of `src` at one index array for each space axis (None: the axis keeps its size).
+
+    Return the kernel's call, if there was one, for `_repeat.remember`.
+    """
     if dst.size == 0 or dst.itemsize == 0:
-        return
+        return []
     if all(index is None for index in indices):
         dst[...] = src
-        return
+        return []
     planes, sizes, steps, inner = volume(src, dst, indices)
     last = _arrays.is_channels_last(src)
     item = src.itemsize * inner
-    _kernels.load("gather", "bytes").gather(
+    work = dst.nbytes // 4
+    kernel = _kernels.load("gather", "bytes").gather
+    arguments = (
         memory(src, last),
         memory(dst, last),
         planes,
@@ -156,5 +166,7 @@ def gather(src: np.ndarray, dst: np.ndarray, indices: Sequence[np.ndarray | None
         item,
         *steps,
         max(4, -(-4 * TASK // (sizes[2][1] * item))),
-        threads_for(dst.nbytes // 4),
+        threads_for(work),
     )
+    kernel(*arguments)
+    return [(kernel, arguments, work)]

@@ -162,7 +162,7 @@ def _nearest(call: Resize, out: np.ndarray | None) -> np.ndarray:
 
 
 def _by_axes(
-    call: Resize, out: np.ndarray | None, kernel: Callable[..., None], step: Callable[[int, int], Any]
+    call: Resize, out: np.ndarray | None, kernel: Callable[..., object], step: Callable[[int, int], Any]
 ) -> np.ndarray:
     """Call a kernel on the image as a (1, C, H, W) array, with what `step` makes of each axis' two sizes."""
     image = call.image

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from . import _args, _arrays, _kernels, _pool_args
+from . import _args, _arrays, _kernels, _pool_args, _repeat
 from ._threads import threads_for
 from ._types import Input, Ints
 
@@ -28,46 +29,70 @@ def _bytes(array: np.ndarray) -> np.ndarray:
 def _max_unpool(
     rank: int, input: Any, indices: Any, kernel_size: Any, stride: Any, padding: Any, output_size: Any, out: Any
 ) -> np.ndarray:
+    call = ("max_unpool", rank, input, indices, kernel_size, stride, padding, output_size)
+    if out is None and (found := _repeat.again(call)) is not None:
+        return found
     spec = _pool_args.windows(rank, kernel_size, stride, padding)
     array = _pool_args.image("input", input, rank, first_may_be_empty=True)
     shape = _pool_args.unpooled_shape(array, rank, spec, output_size)
-    plane = int(np.prod(shape[-rank:], dtype=object))
-    at = _pool_args.positions("indices", indices, "input", array, rank, plane)
-    x, at = _arrays.readable(_arrays.batched(array, rank)), _arrays.readable(_arrays.batched(at, rank))
+    given = _pool_args.positions("indices", indices, "input", array)
+    x = _arrays.readable(_arrays.batched(array, rank))
     last = _arrays.is_channels_last(x)
     batched = array.ndim == rank + 2
-    result = _arrays.target(out, shape if batched else (1, *shape), x.dtype, last, (x, at), batched)
+    result = _arrays.target(out, shape if batched else (1, *shape), x.dtype, last, (x, given), batched)
+    steps = []
     if result.size:
-        _kernels.load("move", "bytes").put(
-            _bytes(_arrays.flat_planes(x)),
-            _arrays.flat_planes(at),
-            _bytes(_arrays.flat_planes(result)),
-            threads_for(result.size),
-        )
+        steps = _move("put", x, given, result, result, result.size)
+    else:
+        _pool_args.check_inside("indices", given, math.prod(shape[-rank:]))
     if out is not None:
         return _arrays.deliver(result, out)
-    return result if batched else result[0]
+    result = result if batched else result[0]
+    if steps:
+        _repeat.remember(call, [result], steps)
+    return result
+
+
+def _move(
+    name: str, source: np.ndarray, given: np.ndarray, result: np.ndarray, plane: np.ndarray, work: int
+) -> list[_repeat.Step]:
+    """Run a kernel on positions of which the values are not checked, in planes like those of `plane`."""
+    if given.dtype.kind == "u":  # which int64 may not hold
+        _pool_args.check_inside("indices", given, math.prod(plane.shape[2:]))
+    at = _arrays.readable(_arrays.batched(given.astype(np.int64, copy=False), result.ndim - 2))
+    kernel = getattr(_kernels.load("move", "bytes"), name)
+    arguments = (
+        _bytes(_arrays.flat_planes(source)),
+        _arrays.flat_planes(at),
+        _bytes(_arrays.flat_planes(result)),
+        threads_for(work),
+    )
+    if kernel(*arguments):
+        _pool_args.check_inside("indices", given, math.prod(plane.shape[2:]))
+        raise ValueError("indices must not change during the call")
+    return [(kernel, arguments, work)]
 
 
 def _max_unpool_backward(rank: int, grad_output: Any, indices: Any) -> np.ndarray:
+    call = ("max_unpool_backward", rank, grad_output, indices)
+    if (found := _repeat.again(call)) is not None:
+        return found
     grad = _args.array("grad_output", grad_output, (rank + 1, rank + 2))
-    indices = _args.array("indices", indices)
-    shape = indices.shape
+    given = _args.array("indices", indices)
+    shape = given.shape
     if len(shape) != grad.ndim or shape[:-rank] != grad.shape[:-rank]:
         raise ValueError(f"indices must have a shape that begins with {grad.shape[:-rank]}, got {shape}")
-    like = np.broadcast_to(np.zeros((), grad.dtype), shape)
-    plane = int(np.prod(grad.shape[-rank:], dtype=object))
-    at = _pool_args.positions("indices", indices, "indices", like, rank, plane)
-    g, at = _arrays.readable(_arrays.batched(grad, rank)), _arrays.readable(_arrays.batched(at, rank))
-    result = _arrays.allocate(at.shape, g.dtype, _arrays.is_channels_last(g))
+    given = _pool_args.positions("indices", given, "indices", given)
+    g = _arrays.readable(_arrays.batched(grad, rank))
+    batched = grad.ndim == rank + 2
+    result = _arrays.allocate(shape if batched else (1, *shape), g.dtype, _arrays.is_channels_last(g))
+    steps = []
     if result.size:
-        _kernels.load("move", "bytes").fetch(
-            _bytes(_arrays.flat_planes(g)),
-            _arrays.flat_planes(at),
-            _bytes(_arrays.flat_planes(result)),
-            threads_for(result.size + g.size),
-        )
-    return result[0] if grad.ndim == rank + 1 else result
+        steps = _move("fetch", g, given, result, g, result.size + g.size)
+    result = result if batched else result[0]
+    if steps:
+        _repeat.remember(call, [result], steps)
+    return result
 
 
 def max_unpool1d(

@@ -70,7 +70,7 @@ def _max_pool_backward(rank: int, grad_output: Any, indices: Any, input_size: An
     _args.dtype_among("grad_output", grad, _pool_args.FLOATS)
     shape = _pool_args.input_shape(grad, rank, input_size)
     plane = int(np.prod(shape[-rank:]))
-    at = _pool_args.positions("indices", indices, "grad_output", grad, rank, plane)
+    at = _pool_args.checked_positions("indices", indices, "grad_output", grad, plane)
     sums = np.zeros((int(np.prod(shape[:-rank])), plane))
     for p, g, where in zip(
         range(len(sums)),
@@ -90,7 +90,7 @@ def _max_unpool(
     x = _pool_args.image("input", input, rank, first_may_be_empty=True)
     shape = _pool_args.unpooled_shape(x, rank, spec, output_size)
     plane = int(np.prod(shape[-rank:]))
-    at = _pool_args.positions("indices", indices, "input", x, rank, plane)
+    at = _pool_args.checked_positions("indices", indices, "input", x, plane)
     count = int(np.prod(shape[:-rank]))
     result = np.zeros((count, plane), x.dtype.newbyteorder("=") if dtype is None else dtype)
     for p, values, where in zip(
@@ -108,7 +108,7 @@ def _max_unpool_backward(rank: int, grad_output: Any, indices: Any, dtype: Any) 
     grad = _args.array("grad_output", grad_output, (rank + 1, rank + 2))
     at = _args.array("indices", indices)
     plane = int(np.prod(grad.shape[-rank:]))
-    at = _pool_args.positions("indices", at, "indices", at, rank, plane)
+    at = _pool_args.checked_positions("indices", at, "indices", at, plane)
     count = int(np.prod(at.shape[:-rank]))
     out = np.zeros((count, int(np.prod(at.shape[-rank:]))), grad.dtype.newbyteorder("=") if dtype is None else dtype)
     for p, g, where in zip(
