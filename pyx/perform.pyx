@@ -22,7 +22,7 @@ cdef extern from * nogil:
     /* Threads that calls have beside those that called, in the whole process; and whether it was forked, for the
      * threads of OpenMP do not survive that. */
     static int others = 0, forked = 0;
-    static void after_fork(void) { others = 0; forked = 1; }
+    static void after_fork(void) { others = 0; forked += 1; }
 
     static int watch_forks(void) {
     #if defined(_WIN32)
@@ -55,10 +55,11 @@ cdef extern from * nogil:
     /* Signals are handled in the main thread alone, so that other threads need not ask. */
     static int in_main_thread(void) {
     #if defined(__linux__)
-        static __thread int known = -1;
-        static __thread int process = -1;
-        int now = getpid();
-        if (known < 0 || process != now) { known = syscall(SYS_gettid) == now; process = now; }
+        static __thread int known = -1, generation; /* the thread that forks is the child's main thread */
+        if (known < 0 || generation != forked) {
+            known = syscall(SYS_gettid) == getpid();
+            generation = forked;
+        }
         return known;
     #elif defined(__APPLE__)
         return pthread_main_np();

@@ -313,3 +313,27 @@ def test_accuracy_of_the_gradients(shape, outputs, kernel, options):
     sizes = [outputs * kernel**2, x[:, 0].size, g[:, 0].size]  # numbers in a sum, each about one in size
     for got, wanted, size in zip(up.conv_transpose2d_backward(g, x, weight, **options), exact, sizes, strict=True):
         assert np.sqrt(np.mean((got - wanted) ** 2) / size) < 4e-7
+
+
+def test_numpys_floating_point_errors_do_not_leak():
+    """Overflow and NaN give infinities and NaN, as in PyTorch, whatever NumPy is told to do with its own."""
+    halves = [np.full((1, 1, n), 3e4, np.float16) for n in (6, 4, 3)]
+    numbers = [np.full((1, 1, n), 1e38 + 1e38j, np.complex64) for n in (6, 4, 3)]
+    endless = [np.full((1, 1, n), np.inf, np.complex128) for n in (6, 4, 3)]
+    with np.errstate(all="raise"):
+        for g, x, w in (halves, numbers, endless):
+            assert not np.isfinite(up.conv_transpose1d(x, w, w[0, 0, :1])).all()
+            for gradient in up.conv_transpose1d_backward(g, x, w):
+                assert not np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "complex64"])
+def test_channels_last_gradients_give_channels_last_gradients(dtype):
+    rng = np.random.default_rng(4)
+    g, x = (np.moveaxis(rng.standard_normal(shape).astype(dtype), -1, 1) for shape in ((2, 6, 7, 2), (2, 4, 5, 3)))
+    w = rng.standard_normal((3, 2, 3, 3)).astype(dtype)
+    grad_input, grad_weight, grad_bias = up.conv_transpose2d_backward(g, x, w)
+    assert grad_input.strides == x.strides
+    planar = up.conv_transpose2d_backward(np.ascontiguousarray(g), np.ascontiguousarray(x), w)
+    for found, expected in zip((grad_input, grad_weight, grad_bias), planar, strict=True):
+        assert np.array_equal(found, expected)

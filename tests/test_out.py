@@ -209,3 +209,5 @@ def test_unbatched_out_has_no_batch_axis():
     for out in (np.zeros((1, 2, 4, 4)), np.zeros((4, 4)), np.zeros((2, 4, 5))):
         with pytest.raises(ValueError, match=r"out must have shape \(2, 4, 4\), got"):
             up.max_unpool2d(x, indices, 2, out=out)
+        with pytest.raises(ValueError, match=r"out must have shape \(2, 4, 4\), got"):
+            up.conv_transpose2d(x, np.ones((2, 2, 3, 3)), out=out)

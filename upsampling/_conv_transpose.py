@@ -141,7 +141,7 @@ def _computed(array: np.ndarray) -> np.ndarray:
 
 def _complex_parts(run: Callable[[np.ndarray, np.ndarray], np.ndarray], a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Compute a bilinear operation of complex operands from the real one, in the order of the first."""
-    ar, ai, br, bi = (_arrays.readable(part) for part in (a.real, a.imag, b.real, b.imag))
+    ar, ai, br, bi = (part.copy("K") for part in (a.real, a.imag, b.real, b.imag))
     return _complex_of(run(ar, br) - run(ai, bi), run(ar, bi) + run(ai, br))
 
 
@@ -252,7 +252,7 @@ def _gradients(
         if wanted[1]:
             gradients[1] = _complex_parts(weight_gradient, x.conj(), g)
         if wanted[2]:
-            gradients[2] = _complex_of(*(bias_gradient(_arrays.readable(part)) for part in (g.real, g.imag)))
+            gradients[2] = _complex_of(*(bias_gradient(part.copy("K")) for part in (g.real, g.imag)))
         return gradients, []
     x, w, g = (_computed(array) for array in (spec.input, spec.weight, g))
     if wanted[0]:
