@@ -21,125 +21,13 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
+from minimal cimport DEPTH, add_by_points, mark_images, pack_rows
 from products cimport LANES, ROWS, Sums, add_products, real
-from runs cimport all_finite, copy_runs, fill, transpose
-
-cdef extern from "transpose.h" nogil:
-    void interleave(const real** rows, Py_ssize_t phases, Py_ssize_t count, real* to)
+from runs cimport all_finite
+from tiles cimport Axis, Part, Problem, Tile, copy_tile, start_sums, store, width_of
 
 cdef enum:
     BLOCK = 16
-    MOST_PHASES = 1024  # of the inner axis
-
-cdef struct Axis:
-    Py_ssize_t size  # of x
-    Py_ssize_t step
-    Py_ssize_t out_step
-    Py_ssize_t domain  # most outputs of a phase
-    Py_ssize_t tile  # most of them in a tile
-    Py_ssize_t reach  # a segment is longer than the tile by this
-    Py_ssize_t segments
-    Py_ssize_t phases
-    Py_ssize_t tiles
-    const Py_ssize_t* segment  # the first source of each
-    const Py_ssize_t* phase  # start and count of each
-
-# Phases that read the same inputs. Their rows are (output channel, phase), in blocks of ROWS; the weight of row r of
-# block b, channel c and tap e lies at weight + b * block_step + c * channel_step + r * row_step + weight_at[e].
-cdef struct Part:
-    Py_ssize_t taps
-    Py_ssize_t phases
-    Py_ssize_t first_tap
-    Py_ssize_t first_phase  # in the sums, after those of other parts
-    Py_ssize_t weight
-    Py_ssize_t block_step
-    Py_ssize_t channel_step
-    Py_ssize_t row_step
-
-cdef struct Problem:
-    Axis axis[3]
-    Py_ssize_t batch
-    Py_ssize_t images  # most in a tile
-    Py_ssize_t channels  # of a group
-    Py_ssize_t outputs  # of a group
-    Py_ssize_t share  # most output channels of a task
-    Py_ssize_t chunk  # channels in scratch at once: blocks, or a divisor of BLOCK, or all
-    Py_ssize_t parts
-    const Part* part
-    Py_ssize_t taps  # of all parts, as are phases
-    Py_ssize_t phases
-    const Py_ssize_t* source  # of each tap on each axis: it reads x at source + step * t
-    const Py_ssize_t* offset  # of each tap in scratch
-    const Py_ssize_t* weight_at
-    const Py_ssize_t* where  # for each phase of all axes its part and its number there
-    Py_ssize_t segment_size
-    Py_ssize_t pitch  # of a channel in scratch
-    Py_ssize_t xs[5]
-    Py_ssize_t ys[5]
-    bint careful  # some weight is not finite
-
-cdef struct Tile:
-    Py_ssize_t images
-    Py_ssize_t first[3]
-    Py_ssize_t count[3]
-    Py_ssize_t outputs
-    Py_ssize_t first_output
-    Py_ssize_t lanes
-    Py_ssize_t width  # of a row of sums
-    const char* x
-    const real* w
-    const real* bias
-    char* y
-    real* copied
-    real* outside
-    real* sums
-    real* chains  # where chains go on in the next chunk
-    Py_ssize_t* offset  # of the taps that reach into x from somewhere in the tile,
-    Py_ssize_t* weight_at  # at the places of their parts' taps
-
-
-cdef void copy_row(
-    const Problem* of, const Tile* tile, const char* x, Py_ssize_t channels, bint inside, real outside, bint anew,
-    real* to,
-) noexcept nogil:
-    """A row of one segment of the outer axes, for every segment of the inner axis."""
-    cdef const Axis* w = &of.axis[2]
-    cdef Py_ssize_t s, c, count = tile.count[2] + w.reach
-    for s in range(w.segments):
-        if inside:
-            copy_runs(
-                x, of.xs[1], of.xs[4], w.size, w.segment[s] + tile.first[2] * w.step, w.step, count, channels, outside,
-                anew, to, of.pitch,
-            )
-        elif anew:
-            for c in range(channels):
-                fill(outside, count, to + c * of.pitch)
-        to += of.segment_size
-
-
-cdef void copy_tile(
-    const Problem* of, const Tile* tile, const char* x, Py_ssize_t channels, real outside, bint anew, real* to
-) noexcept nogil:
-    """All segments of some channels, with `outside` where they reach beyond x."""
-    cdef const Axis* d = &of.axis[0]
-    cdef const Axis* h = &of.axis[1]
-    cdef Py_ssize_t sd, sh, n, i, j, at_d, at_h, length = of.axis[2].tile + of.axis[2].reach
-    cdef bint inside
-    cdef real* row
-    for sd in range(d.segments):
-        for sh in range(h.segments):
-            for n in range(tile.images):
-                for i in range(tile.count[0] + d.reach):
-                    at_d = d.segment[sd] + (tile.first[0] + i) * d.step
-                    row = to + (n * (d.tile + d.reach) + i) * (h.tile + h.reach) * length
-                    for j in range(tile.count[1] + h.reach):
-                        at_h = h.segment[sh] + (tile.first[1] + j) * h.step
-                        inside = 0 <= at_d < d.size and 0 <= at_h < h.size
-                        copy_row(
-                            of, tile, x + n * of.xs[0] + at_d * of.xs[2] + at_h * of.xs[3] if inside else x, channels,
-                            inside, outside, anew, row + j * length,
-                        )
-            to += of.axis[2].segments * of.segment_size
 
 
 cdef void add_without_outside(const Sums* s, Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t outside) noexcept nogil:
@@ -236,142 +124,44 @@ cdef void add_channels(const Problem* of, const Tile* tile) noexcept nogil:
         c0 += channels
 
 
-cdef void store_row(
-    const Problem* of, const Tile* tile, const real** sums, Py_ssize_t lane, char* y
-) noexcept nogil:
-    """The phases of the inner axis for one row of the tile, which starts at a lane: whole runs of y where it can be."""
-    cdef const Axis* w = &of.axis[2]
-    cdef const real* rows[MOST_PHASES]
-    cdef Py_ssize_t t0 = tile.first[2], count, done = 0, r, t
-    cdef char* to
-    for r in range(w.phases):
-        rows[r] = sums[r] + lane
-    if of.ys[4] == sizeof(real) and w.phases == w.out_step:
-        done = min(tile.count[2], w.phase[2 * w.phases - 1] - t0)
-        if done > 0:
-            interleave(&rows[0], w.phases, done, <real*>(y + (w.phase[0] + w.out_step * t0) * sizeof(real)))
-        done = max(done, 0)
-    for r in range(w.phases):
-        count = min(tile.count[2], w.phase[2 * r + 1] - t0)
-        if done < count:
-            to = y + (w.phase[2 * r] + w.out_step * (t0 + done)) * of.ys[4]
-            for t in range(count - done):
-                (<real*>(to + t * w.out_step * of.ys[4]))[0] = rows[r][done + t]
-
-
-cdef void store_planes(
-    const Problem* of, const Tile* tile, const real** sums, const Py_ssize_t* d, const Py_ssize_t* h, char* y
-) noexcept nogil:
-    """The outputs of a phase of the outer axes in one output channel; d and h are its start and count."""
-    cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].reach, length_h = of.axis[1].tile + of.axis[1].reach
-    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, t_d = tile.first[0], t_h = tile.first[1], n, i, j
-    for n in range(tile.images):
-        for i in range(min(tile.count[0], d[1] - t_d)):
-            for j in range(min(tile.count[1], h[1] - t_h)):
-                store_row(
-                    of, tile, sums, ((n * length_d + i) * length_h + j) * length_w,
-                    y + n * of.ys[0] + (d[0] + of.axis[0].out_step * (t_d + i)) * of.ys[2]
-                    + (h[0] + of.axis[1].out_step * (t_h + j)) * of.ys[3],
-                )
-
-
-cdef void store_channels(
-    const Problem* of, const Tile* tile, const real* sums, Py_ssize_t row, const Py_ssize_t* d, const Py_ssize_t* h,
-    const Py_ssize_t* w, char* y,
-) noexcept nogil:
-    """The outputs of one phase where channels are neighbours in y; `row` is from channel to channel in the sums."""
-    cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].reach, length_h = of.axis[1].tile + of.axis[1].reach
-    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, n, i, j, m, t, count
-    cdef Py_ssize_t step = of.axis[2].out_step * of.ys[4] if w[1] > 1 else 0
-    cdef char* to
-    count = min(tile.count[2], w[1] - tile.first[2])
-    for n in range(tile.images):
-        for i in range(min(tile.count[0], d[1] - tile.first[0])):
-            for j in range(min(tile.count[1], h[1] - tile.first[1])):
-                to = y + n * of.ys[0] + (d[0] + of.axis[0].out_step * (tile.first[0] + i)) * of.ys[2]
-                to += (h[0] + of.axis[1].out_step * (tile.first[1] + j)) * of.ys[3] + w[0] * of.ys[4]
-                to += tile.first[2] * step
-                t = 0
-                while t < count:
-                    m = 0
-                    while m < tile.outputs:
-                        transpose(
-                            sums + ((n * length_d + i) * length_h + j) * length_w + t + m * row, row,
-                            min(LANES, tile.outputs - m), min(LANES, count - t),
-                            <real*>(to + t * step) + m, step // <Py_ssize_t>sizeof(real),
-                        )
-                        m += LANES
-                    t += LANES
-
-
-cdef void store(const Problem* of, const Tile* tile) noexcept nogil:
-    """Put the sums where they belong in y."""
-    cdef const real* rows[MOST_PHASES]
-    cdef Py_ssize_t m, d, h, w, apart
-    cdef bint neighbours = of.ys[1] == sizeof(real) and of.ys[4] != sizeof(real)
-    cdef const Py_ssize_t* where = of.where
-    cdef const Py_ssize_t* phase_d
-    cdef const Py_ssize_t* phase_h
-    for d in range(of.axis[0].phases):
-        for h in range(of.axis[1].phases):
-            phase_d = of.axis[0].phase + 2 * d
-            phase_h = of.axis[1].phase + 2 * h
-            for m in range(1 if neighbours else tile.outputs):
-                for w in range(of.axis[2].phases):
-                    apart = of.part[where[2 * w]].phases * tile.width
-                    rows[w] = tile.sums + tile.outputs * of.part[where[2 * w]].first_phase * tile.width
-                    rows[w] += where[2 * w + 1] * tile.width + m * apart
-                    if neighbours:
-                        store_channels(of, tile, rows[w], apart, phase_d, phase_h, of.axis[2].phase + 2 * w, tile.y)
-                if not neighbours:
-                    store_planes(of, tile, rows, phase_d, phase_h, tile.y + m * of.ys[1])
-            where += 2 * of.axis[2].phases
-
-
-cdef void start(const Problem* of, const Tile* tile) noexcept nogil:
-    """Every sum starts as the bias."""
-    cdef Py_ssize_t i, m
-    cdef real* to = tile.sums
-    for i in range(of.parts):
-        for m in range(tile.outputs):
-            fill(tile.bias[m], of.part[i].phases * tile.width, to)
-            to += of.part[i].phases * tile.width
-
-
-cdef Py_ssize_t width_of(const Problem* of, Py_ssize_t images, Py_ssize_t d, Py_ssize_t h, Py_ssize_t w) noexcept nogil:
-    """The lanes of a tile."""
-    cdef Py_ssize_t lanes = (images - 1) * (of.axis[0].tile + of.axis[0].reach) + d - 1
-    lanes = lanes * (of.axis[1].tile + of.axis[1].reach) + h - 1
-    return lanes * (of.axis[2].tile + of.axis[2].reach) + w
-
-
 cdef Py_ssize_t room_of(const Problem* of) noexcept nogil:
     """Bytes for a tile and its scratch, whatever the weights are."""
-    return lay_out(of, True, NULL)
+    return lay_out(of, not of.minimal, NULL)
 
 
 cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept nogil:
     """Put a tile and its scratch at `memory`, unless that is NULL; how many bytes they take."""
-    cdef Py_ssize_t copied = (of.chunk * of.pitch + 2 * LANES) // LANES * LANES, lanes, sums
-    cdef Py_ssize_t times = 1 if of.chunk % BLOCK == 0 or of.chunk == of.channels else 2
-    cdef Py_ssize_t head = sizeof(Tile) // 64 * 64 + 64, copies = copied * (2 if careful else 1)
+    cdef Py_ssize_t copied = (of.chunk * of.pitch + 2 * LANES) // LANES * LANES, width, sums, i
+    cdef Py_ssize_t outside = copied if careful else 0, chains = 0, spread = 0, products = 0
+    cdef Py_ssize_t outputs = min(of.share, of.outputs), outs = of.outs[0] * of.outs[1] * of.outs[2]
+    cdef Py_ssize_t head = sizeof(Tile) // 64 * 64 + 64
     cdef Tile* tile = <Tile*>memory
-    lanes = width_of(of, of.images, of.axis[0].tile, of.axis[1].tile, of.axis[2].tile)
-    sums = min(of.share, of.outputs) * of.phases * ((lanes + LANES - 1) // LANES * LANES)
+    width = width_of(of, of.images, of.axis[0].tile, of.axis[1].tile, of.axis[2].tile)
+    width = (width + LANES - 1) // LANES * LANES
+    sums = outputs * of.phases * width
+    if of.minimal:
+        for i in range(of.parts):
+            spread = max(spread, of.part[i].taps * (min(<Py_ssize_t>DEPTH, of.channels) * width + LANES))
+            products = max(products, of.part[i].taps * (outputs * of.part[i].phases // outs * width + LANES))
+    elif of.chunk % BLOCK and of.chunk < of.channels:
+        chains = sums
+    i = copied + outside + sums + chains + spread + products + LANES  # whole vectors of sums are read
     if memory != NULL:
         tile.copied = <real*>(memory + head)
         tile.outside = tile.copied + copied
-        tile.sums = tile.copied + copies
+        tile.sums = tile.outside + outside
         tile.chains = tile.sums + sums
-        tile.offset = <Py_ssize_t*>(tile.sums + sums * times + LANES)  # whole vectors of sums are read
+        tile.spread = tile.chains + chains
+        tile.products = tile.spread + spread
+        tile.offset = <Py_ssize_t*>(tile.copied + i)
         tile.weight_at = tile.offset + of.taps
-        memset(tile.copied, 0, copies * sizeof(real))
-    return head + (copies + sums * times + LANES) * sizeof(real) + 2 * of.taps * sizeof(Py_ssize_t)
+        memset(tile.copied, 0, (copied + outside) * sizeof(real))
+    return head + i * sizeof(real) + 2 * of.taps * sizeof(Py_ssize_t)
 
 
 cdef void do_task(
     const Problem* of, Py_ssize_t task, Py_ssize_t shares, Py_ssize_t images, const char* x, const real* w,
-    Py_ssize_t group_weights, const real* bias, char* y, Tile* tile,
+    Py_ssize_t group_weights, const real* bias, char* y, unsigned char* marks, Tile* tile,
 ) noexcept nogil:
     """Task number `task`: a tile, a share of the output channels, a group and some images."""
     cdef Py_ssize_t i, n, group
@@ -393,8 +183,12 @@ cdef void do_task(
     tile.y = y + n * of.ys[0] + (group * of.outputs + tile.first_output) * of.ys[1]
     tile.lanes = width_of(of, tile.images, tile.count[0], tile.count[1], tile.count[2])
     tile.width = (tile.lanes + LANES - 1) // LANES * LANES
-    start(of, tile)
-    add_channels(of, tile)
+    start_sums(of, tile)
+    if of.minimal:
+        add_by_points(of, tile)
+        mark_images(of, tile, marks + n)
+    else:
+        add_channels(of, tile)
     store(of, tile)
 
 
@@ -407,6 +201,7 @@ cdef struct Pass:
     const Py_ssize_t* tap  # for each part, phase and tap its number in the kernel, or -1
     bint direct  # weights are read where they lie
     bint merged  # some weights are zeros that are not there
+    const Py_ssize_t* first  # by minimal filtering: where in `tap` the numbers of each part begin
 
 # A call; its arrays are x, w, the bias or NULL, and y. x and y fill a piece of memory each, in whatever order.
 cdef struct Job:
@@ -414,8 +209,9 @@ cdef struct Job:
     const Pass* passes
     Py_ssize_t count
     bint whole  # the passes write all of y
-    bint again  # set where what was merged must be made apart
-    const Pass* apart  # then, or NULL
+    unsigned char* marks  # of images in which something that is not finite met others: they must be made apart,
+    bint again  # and were not, for there is no
+    const Pass* apart
     Py_ssize_t apart_count
     bint apart_whole
     Py_ssize_t x_size
@@ -432,6 +228,7 @@ cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, 
     cdef Call* call = &job.call
     cdef char* worker = NULL
     of.careful = careful
+    of.batch = job.y_shape[0]
     for i in range(5):
         of.xs[i] = job.xs[i]
         of.ys[i] = job.ys[i]
@@ -445,7 +242,7 @@ cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, 
             if not stopped(call):
                 do_task(
                     &of, task, shares, images, <const char*>call.array[0], w, part.group_weights, bias,
-                    <char*>call.array[3], <Tile*>worker,
+                    <char*>call.array[3], job.marks, <Tile*>worker,
                 )
 
 
@@ -494,6 +291,8 @@ cdef bint pack(Call* call, const Pass* part, const real* w, real* packed) noexce
     cdef const Part* rows
     cdef Py_ssize_t task, i, group, block, blocks, first = 0
     cdef int bad = 0
+    if part.of.minimal:
+        return pack_by_points(call, part, w, packed)
     for i in range(part.of.parts):
         rows = &part.of.part[i]
         blocks = (part.of.outputs * rows.phases + ROWS - 1) // ROWS
@@ -508,8 +307,34 @@ cdef bint pack(Call* call, const Pass* part, const real* w, real* packed) noexce
     return not bad
 
 
+cdef bint pack_by_points(Call* call, const Pass* part, const real* w, real* packed) noexcept nogil:
+    """As `pack`, for minimal filtering: [part][DEPTH channels][point][block of rows][channel][ROWS], transformed."""
+    cdef const Problem* of = &part.of
+    cdef const Part* rows
+    cdef Py_ssize_t task, i, group, block, blocks, c, count, outs = of.outs[0] * of.outs[1] * of.outs[2]
+    cdef Py_ssize_t pieces = (of.channels + DEPTH - 1) // DEPTH
+    cdef int bad = 0
+    for i in range(of.parts):
+        rows = &of.part[i]
+        blocks = (of.outputs * rows.phases // outs + ROWS - 1) // ROWS
+        for task in prange(part.groups * pieces * blocks, num_threads=call.threads, schedule="static"):
+            block = task % blocks
+            c = task // blocks % pieces * DEPTH
+            group = task // blocks // pieces
+            count = min(<Py_ssize_t>DEPTH, of.channels - c)
+            bad |= pack_rows(
+                w + group * part.ws[0] + c * part.ws[1], block * ROWS, of.outputs, count, part.ws, rows, of.outs,
+                part.tap + part.first[i], blocks * count * ROWS,
+                packed + group * part.group_weights + rows.weight + (c * rows.taps * blocks + block * count) * ROWS,
+            )
+    return not bad
+
+
 cdef bint run_pass(Job* job, const Pass* part, const real* bias, real* packed) noexcept nogil:
-    """Write the outputs of a pass; whether they are right: those of a merged one are not for infinities and NaN."""
+    """Write the outputs of a pass; whether they are right but for images with marks.
+
+    Those of a merged pass and of minimal filtering are not, where infinities and NaN met others.
+    """
     cdef const real* x = <const real*>job.call.array[0]
     cdef const real* w = <const real*>job.call.array[1]
     cdef const real* y = <const real*>job.call.array[3]
@@ -524,7 +349,7 @@ cdef bint run_pass(Job* job, const Pass* part, const real* bias, real* packed) n
     else:
         finite = pack(&job.call, part, w, packed)
         w = packed
-    if part.merged and not finite:
+    if (part.merged or part.of.minimal) and not finite:
         return False
     contract(job, part, w, bias, not finite)
     if part.merged:
@@ -535,9 +360,12 @@ cdef bint run_pass(Job* job, const Pass* part, const real* bias, real* packed) n
 
 
 cdef bint run_passes(Job* job, const Pass* passes, Py_ssize_t count, bint whole) noexcept nogil:
+    """Write y; whether it is right but for images with marks."""
     cdef const real* bias = <const real*>job.call.array[2]
-    cdef char* shared = job.call.scratch
+    cdef char* shared = job.call.scratch + rounded(job.y_shape[0])
     cdef Py_ssize_t i
+    job.marks = <unsigned char*>job.call.scratch
+    memset(job.marks, 0, job.y_shape[0])
     if bias == NULL:
         bias = <const real*>shared
         memset(shared, 0, job.y_shape[1] * sizeof(real))
@@ -552,12 +380,35 @@ cdef bint run_passes(Job* job, const Pass* passes, Py_ssize_t count, bint whole)
     return True
 
 
+cdef void run_apart(Job* job, Py_ssize_t n) noexcept nogil:
+    """Write image n as it would be written alone, with nothing merged."""
+    cdef Job one = job[0]
+    one.call.array[0] = <char*>job.call.array[0] + n * job.xs[0]
+    one.call.array[3] = <char*>job.call.array[3] + n * job.ys[0]
+    one.call.scratch += rounded(job.y_shape[0])  # beyond the marks
+    one.call.shared -= rounded(job.y_shape[0])
+    one.y_shape[0] = 1
+    one.x_size = job.x_size // job.y_shape[0]
+    run_passes(&one, job.apart, job.apart_count, job.apart_whole)
+    job.call.stop |= one.call.stop
+
+
 cdef void run(Call* call) noexcept nogil:
     """The whole call."""
     cdef Job* job = <Job*>call
-    job.again = not run_passes(job, job.passes, job.count, job.whole)
-    if job.again and job.apart != NULL:
-        job.again = not run_passes(job, job.apart, job.apart_count, job.apart_whole)
+    cdef Py_ssize_t n
+    cdef bint right = run_passes(job, job.passes, job.count, job.whole), marked = False
+    for n in range(job.y_shape[0]):
+        marked |= job.marks[n]
+    job.again = (marked or not right) and job.apart == NULL
+    if job.apart == NULL or job.call.stop:
+        return
+    if not right:
+        run_passes(job, job.apart, job.apart_count, job.apart_whole)
+    elif marked:
+        for n in range(job.y_shape[0]):
+            if job.marks[n] and not job.call.stop:
+                run_apart(job, n)
 
 
 cdef Py_ssize_t rounded(Py_ssize_t bytes) noexcept nogil:
@@ -621,7 +472,11 @@ cdef class Passes:
         of.offset = pointer(tables.offset)
         of.weight_at = pointer(tables.weight_at)
         of.where = pointer(tables.where)
+        of.minimal = tables.minimal
+        for i in range(3):
+            of.outs[i] = tables.outs[i]
         to.tap = pointer(tables.tap)
+        to.first = pointer(tables.first) if of.minimal else NULL
         to.ws = steps
         to.group_weights, to.direct, to.merged = tables.group_weights, tables.direct, tables.merged
         return 0
@@ -631,7 +486,8 @@ def transposed(
     Passes passes, Passes apart, const real[:, :, :, :, :] x, const real[::1] w, const real[::1] bias,
     real[:, :, :, :, :] y, int num_threads,
 ):
-    """Write y; True where that must be done again with `apart`, passes of a plan in which nothing is merged, or None.
+    """Write y; True where that must be done again with `apart`, passes of a plan that lets no numbers meet that do not
+    belong together, which may be None else.
 
     x and y each fill a piece of memory, in C order or channels-last; the bias may be None. MemoryError where scratch
     cannot be had.
@@ -653,6 +509,7 @@ def transposed(
         job.call.shared = max(passes.shared, apart.shared)
         job.call.each = max(passes.each, apart.each)
         job.apart, job.apart_count, job.apart_whole = apart.passes, apart.count, apart.whole
+    job.call.shared += 2 * rounded(x.shape[0])
     if bias is None:
         job.call.shared += rounded(y.shape[1] * sizeof(real))
     job.x_size = x.shape[0] * x.shape[1] * x.shape[2] * x.shape[3] * x.shape[4]

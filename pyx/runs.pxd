@@ -8,6 +8,7 @@ cdef extern from "transpose.h" nogil:
     vec vload(const real* p)
     void vstore(real* p, vec v)
     vec vset(real x)
+    void copy_every(const real* source, Py_ssize_t step, Py_ssize_t count, real* to)
     void copy_few(const real* source, Py_ssize_t count, real* to)
     void transpose(
         const real* source, Py_ssize_t source_row, Py_ssize_t rows, Py_ssize_t columns, real* to, Py_ssize_t to_row)
@@ -23,18 +24,13 @@ cdef inline void fill(real value, Py_ssize_t count, real* to) noexcept nogil:
 
 cdef inline void copy(const char* x, Py_ssize_t step, Py_ssize_t count, real* to) noexcept nogil:
     """Numbers that lie `step` bytes apart."""
-    cdef Py_ssize_t t
     if step == sizeof(real):
         if count < 64:
             copy_few(<const real*>x, count, to)
         else:
             memcpy(to, x, count * sizeof(real))
-    elif step == 2 * sizeof(real):
-        for t in range(count):
-            to[t] = (<const real*>x)[2 * t]
     else:
-        for t in range(count):
-            to[t] = (<const real*>(x + t * step))[0]
+        copy_every(<const real*>x, step // <Py_ssize_t>sizeof(real), count, to)
 
 
 cdef inline void copy_channels(
@@ -82,13 +78,21 @@ cdef inline void copy_runs(
 
 cdef inline bint all_finite(const real* p, Py_ssize_t count) noexcept nogil:
     """Whether none of `count` numbers is infinite or NaN."""
-    cdef vec zeros = vset(0)
+    cdef vec zeros[4]
     cdef real lanes[LANES]
     cdef real zero = 0
-    cdef Py_ssize_t i
-    for i in range(count // LANES):
-        zeros = zeros + (vload(p + i * LANES) - vload(p + i * LANES))
-    vstore(lanes, zeros)
+    cdef Py_ssize_t i = 0
+    cdef int k
+    for k in range(4):
+        zeros[k] = vset(0)
+    while i + 4 * LANES <= count:
+        for k in range(4):
+            zeros[k] = zeros[k] + (vload(p + i + k * LANES) - vload(p + i + k * LANES))
+        i += 4 * LANES
+    while i + LANES <= count:
+        zeros[0] = zeros[0] + (vload(p + i) - vload(p + i))
+        i += LANES
+    vstore(lanes, (zeros[0] + zeros[1]) + (zeros[2] + zeros[3]))
     for i in range(LANES):
         zero = zero + lanes[i]
     for i in range(count // LANES * LANES, count):

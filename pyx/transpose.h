@@ -35,6 +35,54 @@ typedef int32_t lane_numbers __attribute__((vector_size(VECTOR_BYTES)));
 static inline vec zip_low(vec a, vec b) { return SHUFFLE(a, b, LOW); }
 static inline vec zip_high(vec a, vec b) { return SHUFFLE(a, b, HIGH); }
 
+/* EACH(F, k) is F(0, k), F(1, k) ... for all lanes. */
+#define EACH_2(F, k) F(0, k), F(1, k)
+#define EACH_4(F, k) EACH_2(F, k), F(2, k), F(3, k)
+#define EACH_8(F, k) EACH_4(F, k), F(4, k), F(5, k), F(6, k), F(7, k)
+#define EACH_16(F, k) EACH_8(F, k), F(8, k), F(9, k), F(10, k), F(11, k), F(12, k), F(13, k), F(14, k), F(15, k)
+#if LANES == 16
+#define EACH EACH_16
+#elif LANES == 8
+#define EACH EACH_8
+#elif LANES == 4
+#define EACH EACH_4
+#else
+#define EACH EACH_2
+#endif
+
+/* Lane i of vector k of three that are taken in turn: number k * LANES + i, from the first two or from the third. */
+#define TURN(i, k) ((k) * LANES + (i))
+#define TURN_ONE(i, k) (TURN(i, k) % 3 == 2 ? 0 : TURN(i, k) % 3 * LANES + TURN(i, k) / 3)
+#define TURN_TWO(i, k) (TURN(i, k) % 3 == 2 ? LANES + TURN(i, k) / 3 : (i))
+
+/* The numbers of three vectors, taken in turn from each. */
+static inline __attribute__((always_inline)) void interleave_three(vec a, vec b, vec c, vec *to) {
+    to[0] = SHUFFLE(SHUFFLE(a, b, EACH(TURN_ONE, 0)), c, EACH(TURN_TWO, 0));
+    to[1] = SHUFFLE(SHUFFLE(a, b, EACH(TURN_ONE, 1)), c, EACH(TURN_TWO, 1));
+    to[2] = SHUFFLE(SHUFFLE(a, b, EACH(TURN_ONE, 2)), c, EACH(TURN_TWO, 2));
+}
+
+/* Every second or third number: lane i is number i * step. Nothing beyond the last of them is read. */
+#define SECOND(i, k) ((i) * 2 < LANES ? (i) * 2 : (i) * 2 + 1)
+#define THIRD_ONE(i, k) ((i) * 3 < 2 * LANES ? (i) * 3 : 0)
+#define THIRD_TWO(i, k) ((i) * 3 < 2 * LANES ? (i) : (i) * 3 - LANES + 2)
+static inline vec every_second(const real *p) { return SHUFFLE(vload(p), vload(p + LANES - 1), EACH(SECOND, 0)); }
+static inline vec every_third(const real *p) {
+    return SHUFFLE(SHUFFLE(vload(p), vload(p + LANES), EACH(THIRD_ONE, 0)), vload(p + 2 * LANES - 2), EACH(THIRD_TWO, 0));
+}
+
+/* to[t] = from[t * step] for t < count. */
+static inline void copy_every(const real *from, ptrdiff_t step, ptrdiff_t count, real *to) {
+    ptrdiff_t t = 0;
+    if (count >= LANES && (step == 2 || step == 3))
+        while (t < count) {
+            if (t > count - LANES) t = count - LANES; /* the last vector overlaps the one before it */
+            vstore(to + t, step == 2 ? every_second(from + 2 * t) : every_third(from + 3 * t));
+            t += LANES;
+        }
+    for (; t < count; t++) to[t] = from[t * step];
+}
+
 /* A few numbers, in moves of a constant size that may overlap. Out of line, for GCC 12 misjudges its bounds inlined. */
 static __attribute__((noinline)) void copy_few(const real *from, ptrdiff_t n, real *to) {
     if (n >= 16) {
@@ -64,12 +112,27 @@ static inline __attribute__((always_inline)) void interleave_vectors(vec *v, int
     }
 }
 
-/* to[i * n + r] = from[r][at + i] for i < count, at most LANES; n as above. Whole vectors are read. */
+/* to[i * n + r] = from[r][at + i] for i < count, at most LANES; n is a power of two up to LANES, or three times one up
+ * to 4. Whole vectors are read. */
 static inline __attribute__((always_inline)) void interleave_block(const real **from, ptrdiff_t at, int n,
                                                                    ptrdiff_t count, real *to) {
-    vec v[LANES];
-    for (int r = 0; r < n; r++) v[r] = vload(from[r] + at);
-    interleave_vectors(v, n);
+    vec v[LANES > 12 ? LANES : 12];
+    if (n % 3) {
+        for (int r = 0; r < n; r++) v[r] = vload(from[r] + at);
+        interleave_vectors(v, n);
+    } else {
+        vec threes[3], next[4];
+        int two = n / 3;
+        for (int r = 0; r < two; r++) {
+            interleave_three(vload(from[r] + at), vload(from[r + two] + at), vload(from[r + 2 * two] + at), threes);
+            for (int i = 0; i < 3; i++) v[i * two + r] = threes[i];
+        }
+        for (int i = 0; i < 3; i++) {
+            for (int r = 0; r < two; r++) next[r] = v[i * two + r];
+            interleave_vectors(next, two);
+            for (int r = 0; r < two; r++) v[i * two + r] = next[r];
+        }
+    }
     if (count >= LANES)
         for (int r = 0; r < n; r++) vstore(to + r * LANES, v[r]);
     else
@@ -95,6 +158,14 @@ static inline void interleave(const real **from, ptrdiff_t n, ptrdiff_t count, r
 #if LANES >= 16
         else if (n == 16)
             interleave_block(from, i, 16, count - i, at);
+#endif
+        else if (n == 3)
+            interleave_block(from, i, 3, count - i, at);
+        else if (n == 6)
+            interleave_block(from, i, 6, count - i, at);
+#if LANES >= 4
+        else if (n == 12)
+            interleave_block(from, i, 12, count - i, at);
 #endif
         else
             for (ptrdiff_t t = i; t < i + LANES && t < count; t++)

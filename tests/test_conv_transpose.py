@@ -200,15 +200,15 @@ def test_every_tiling_gives_the_same_bits(monkeypatch, fresh_plans, change, shap
     """The kernel's tables may be cut in any way: the order of additions stays."""
     wanted = both_directions(shape, weight_shape, options)
     _plan_conv.plan.cache_clear()
-    ways = _plan_conv._layouts
+    ways = _plan_conv.layouts_of
     changes = {
         "small sums": ("SUMS", 2**10),
         "small copies": ("COPIES", 2**10),
         "few phases": ("MOST_PHASES", 2),
         "packed": ("DIRECT", 0),
         "direct": ("DIRECT", 2**62),
-        "first": ("_layouts", lambda phases: ways(phases)[:1]),
-        "last": ("_layouts", lambda phases: ways(phases)[-1:]),
+        "first": ("layouts_of", lambda phases: ways(phases)[:1]),
+        "last": ("layouts_of", lambda phases: ways(phases)[-1:]),
         "merged": ("_rate", lambda problem, parts: len(parts)),
         "parted": ("_rate", lambda problem, parts: 1.0),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from . import _args, _arrays, _conv_args, _conv_gradients, _conv_plain, _kernels, _repeat
 from . import _plan_conv as plan
 from ._kernels.calls import recording
+from ._plan_tables import Problem, Size
 from ._repeat import Step
 from ._threads import threads_for
 
@@ -26,30 +28,47 @@ __all__ = [
     "set_minimal_filtering",
 ]
 
-_minimal_filtering = True
+DIRECT_NAMES = {"conv_transpose": "conv_transpose, directly", "backward": "backward, directly"}
+
+_minimal_filtering = os.environ.get("UPSAMPLING_MINIMAL_FILTERING", "1") != "0"
 
 
 def set_minimal_filtering(on: Any) -> None:
     """Say whether transposed convolution may use minimal filtering where it is faster.
 
-    At present every call takes the direct path, whatever is set here.
+    It computes a result in float32 or float64 from fewer products than it has terms. Errors are as large as without it
+    on average, but relative to the largest numbers near by: a small number beside a very large one loses digits.
+    The default is True, or what the environment variable UPSAMPLING_MINIMAL_FILTERING says, 0 or 1, at import.
 
     Parameters
     ----------
     on : bool
+        For all calls from now on, in the whole process.
 
     Raises
     ------
     TypeError
         If `on` is not a bool.
 
+    Notes
+    -----
+    Winograd 1980, "Arithmetic complexity of computations"; Lavin and Gray 2016, "Fast algorithms for convolutional
+    neural networks". Whether it is taken depends on channels, kernel, stride and plane alone, so that results do not
+    depend on the batch or on the number of threads.
+
     Examples
     --------
     >>> import upsampling as up
+    >>> up.set_minimal_filtering(False)
     >>> up.set_minimal_filtering(True)
     """
     global _minimal_filtering
     _minimal_filtering = _args.flag("on", on)
+
+
+def _name(call: str) -> str:
+    """Return the name under which a call is remembered: another one where other steps are taken."""
+    return call if _minimal_filtering else DIRECT_NAMES[call]
 
 
 def _five(array: np.ndarray) -> np.ndarray:
@@ -58,7 +77,7 @@ def _five(array: np.ndarray) -> np.ndarray:
     return array[at]
 
 
-def _axes(spec: _conv_args.Problem) -> list[plan.Size]:
+def _axes(spec: _conv_args.Problem) -> list[Size]:
     """(size, out, kernel, stride, padding, dilation) for each of three axes."""
     rank = len(spec.stride)
     rows: Any = zip(
@@ -81,22 +100,27 @@ def _precision(dtype: np.dtype) -> tuple[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _passes(kernel: Any, problem: plan.Problem) -> Any:
+def _passes(kernel: Any, problem: Problem) -> Any:
     """Return a plan's tables as the kernel reads them."""
     found = plan.plan(problem)
     return kernel.Passes(found.passes, found.whole, problem, problem.weight_steps())
 
 
 def _run_plan(
-    kernel: Any, problem: plan.Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray
+    kernel: Any, problem: Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray
 ) -> list[Step]:
     x, y = _five(x), _five(y)
-    # Where something that is not finite met phases that were merged, they are computed apart.
-    apart = _passes(kernel, problem._replace(merged=False)) if recording() else None
-    arguments = (_passes(kernel, problem), apart, x, w, bias, y, problem.threads)
-    if kernel.transposed(*arguments):
-        kernel.transposed(_passes(kernel, problem._replace(merged=False)), None, x, w, bias, y, problem.threads)
-    return [(kernel.transposed, arguments, x.size * problem.outputs * math.prod(axis[2] for axis in problem.axes))]
+    passes, given = _passes(kernel, problem), (x, w, bias, y, problem.threads)
+    # Where something that is not finite met numbers that it does not belong to, they are computed apart.
+    apart = _apart(kernel, problem) if recording() else None
+    if kernel.transposed(passes, apart, *given):
+        kernel.transposed(passes, _apart(kernel, problem), *given)
+    work = x.size * problem.outputs * math.prod(axis[2] for axis in problem.axes)
+    return [(kernel.transposed, (passes, apart, *given), work)]
+
+
+def _apart(kernel: Any, problem: Problem) -> Any:
+    return _passes(kernel, problem._replace(merged=False, minimal=False))
 
 
 def _contract(
@@ -113,7 +137,7 @@ def _contract(
         return steps
     kernel = _kernels.load("dense", _precision(y.dtype)[0])
     lanes, rows = kernel.shape()
-    problem = plan.Problem(
+    problem = Problem(
         tuple(axes),
         forward,
         x.shape[0],
@@ -125,6 +149,7 @@ def _contract(
         rows,
         y.itemsize,
         True,
+        _minimal_filtering and y.dtype.kind == "f",
     )
     if y.dtype == np.uint64:
         # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.
@@ -178,7 +203,7 @@ def _conv_transpose(
     dilation: Any, output_size: Any, out: Any,
 ) -> np.ndarray:  # fmt: skip
     call = (
-        "conv_transpose", rank, input, weight, bias, stride, padding, output_padding, groups, dilation, output_size
+        _name("conv_transpose"), rank, input, weight, bias, stride, padding, output_padding, groups, dilation, output_size
     )  # fmt: skip
     if out is None and (result := _repeat.again(call)) is not None:
         return result
@@ -205,7 +230,7 @@ def _backward(
     dilation: Any, output_mask: Any,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     call = (
-        "backward", rank, grad_output, input, weight, stride, padding, output_padding, groups, dilation, output_mask
+        _name("backward"), rank, grad_output, input, weight, stride, padding, output_padding, groups, dilation, output_mask
     )  # fmt: skip
     if (found := _repeat.again(call)) is not None:
         return found

@@ -10,64 +10,38 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from math import gcd, prod
 from typing import NamedTuple
 
 import numpy as np
 
-Size = tuple[int, int, int, int, int, int]  # size, out, kernel, stride, padding, dilation of an axis
+from . import _plan_minimal as minimal
+from ._plan_tables import (
+    COPIES,
+    Family,
+    Layout,
+    Pass,
+    Phases,
+    Problem,
+    Tile,
+    axis_tables,
+    box_of,
+    ceil,
+    cut,
+    families,
+    ints,
+    lanes_of,
+    layouts_of,
+    places,
+)
 
 BLOCK = 16  # channels in a chain of additions, as in dense.pyx
 MOST_PHASES = 1024  # of all axes in one pass of the kernel
 SUMS = 2**19  # bytes of sums in a task's scratch
-COPIES = 2**19  # bytes of a task's copies of x
 NEAR = 24 * 2**10  # bytes of copies that stay in a processor's first cache
 DIRECT = 4  # most tiles for which weights are read where they lie: packing pays when they are read more often
-
-
-class Problem(NamedTuple):
-    """What a plan depends on. Channels are summed over, outputs written, both of one group."""
-
-    axes: tuple[Size, ...]
-    forward: bool
-    batch: int
-    groups: int
-    channels: int
-    outputs: int
-    threads: int
-    lanes: int
-    rows: int  # that the kernel multiplies at once
-    itemsize: int
-    merged: bool  # phases may share taps that not all of them have, with zeros for the weights that are not there
-
-    def weight_steps(self) -> tuple[int, int, int]:
-        """Return the distances of groups, channels and outputs in the weight."""
-        taps = prod(axis[2] for axis in self.axes)
-        inner = (self.outputs if self.forward else self.channels) * taps
-        return (self.channels * self.outputs * taps, *((inner, taps) if self.forward else (taps, inner)))
-
-
-def _ceil(size: int, piece: int) -> int:
-    return (size + piece - 1) // piece
-
-
-@dataclass(frozen=True, eq=False)
-class Phases:
-    """The phases of an axis that some tap reaches: phase r owns outputs start[r] + out_step * t for t < counts[r].
-
-    Its taps are tap[first[r]:first[r + 1]] and read the source at source + step * t where that lies inside.
-    """
-
-    start: np.ndarray
-    counts: np.ndarray
-    first: np.ndarray
-    tap: np.ndarray
-    source: np.ndarray
-    step: int
-    out_step: int
-    whole: bool  # every output is in one of the phases
 
 
 def _phases(
@@ -106,32 +80,6 @@ def backward_phases(size: int, out: int, kernel: int, stride: int, padding: int,
     return _phases(np.zeros_like(tap), np.full_like(tap, size), tap, source, stride, 1, size)
 
 
-class Family(NamedTuple):
-    """Phases of an axis that are computed together."""
-
-    number: np.ndarray  # of each phase
-    source: np.ndarray  # what their taps read
-    tap: np.ndarray  # [phase, source]: -1 where a phase has no tap that reads the source
-
-
-@lru_cache(maxsize=512)
-def _families(phases: Phases) -> tuple[Family, ...]:
-    """Part the phases of an axis by the sources that they read.
-
-    These are an arithmetic progression, the same for all phases but for its start and length.
-    """
-    length = np.diff(phases.first)
-    keys = np.stack((phases.source[phases.first[:-1]], length), axis=1)
-    _, member = np.unique(keys, axis=0, return_inverse=True)
-    member = member.reshape(-1)
-    families = []
-    for i in range(int(member.max()) + 1):
-        number = np.flatnonzero(member == i)
-        at = phases.first[number][:, None] + np.arange(length[number[0]])
-        families.append(Family(number, phases.source[at[0]], phases.tap[at]))
-    return tuple(families)
-
-
 def _all_in_one(phases: Phases) -> Family:
     """Return all phases of an axis as one family. Taps in order read sources from the last to the first."""
     source = np.unique(phases.source)[::-1]
@@ -162,7 +110,7 @@ def _part(families: tuple[Family, ...], kernel: Sequence[int]) -> Part:
 def _parts(problem: Problem, axes: list[Phases]) -> list[Part]:
     """Part the phases; together where output channels are so few that products wait for what they read."""
     kernel = [axis[2] for axis in problem.axes]
-    parts = [_part(families, kernel) for families in itertools.product(*map(_families, axes))]
+    parts = [_part(families, kernel) for families in itertools.product(*map(families, axes))]
     if problem.merged and problem.forward and problem.outputs < 4 and len(parts) > 1:
         merged = _part(tuple(map(_all_in_one, axes)), kernel)
         if _rate(problem, [merged]) < 0.9 * _rate(problem, parts):
@@ -175,7 +123,7 @@ def _rate(problem: Problem, parts: list[Part]) -> float:
     cycles = 0.0
     for part in parts:
         rows = problem.outputs * part.phases
-        cycles += part.taps * (rows / 2 + 1.2 * _ceil(rows, problem.rows))
+        cycles += part.taps * (rows / 2 + 1.2 * ceil(rows, problem.rows))
     return cycles
 
 
@@ -207,62 +155,6 @@ def _passes(axes: list[Phases]) -> Iterator[list[Phases]]:
         yield list(picked)
 
 
-class Layout(NamedTuple):
-    """The segments in which the sources of an axis are copied: source k of the axis lies at `at[k]` of `segment[k]`."""
-
-    first: np.ndarray  # the first source of each segment
-    reach: int
-    source: np.ndarray
-    segment: np.ndarray
-    at: np.ndarray
-
-
-@lru_cache(maxsize=512)
-def _layouts(phases: Phases) -> tuple[Layout, ...]:
-    """Return the ways of copying an axis: a segment for each source, or one for each residue, longer by its reach."""
-    source = np.unique(phases.source)
-    count = np.arange(len(source))
-    apart = Layout(source, 0, source, count, np.zeros_like(source))
-    residue, segment = np.unique(source % phases.step, return_inverse=True)
-    segment = segment.reshape(-1)
-    place = source // phases.step
-    first = np.full(len(residue), source.max() // phases.step)
-    np.minimum.at(first, segment, place)
-    at = place - first[segment]
-    reach = int(at.max())
-    if reach == 0:
-        return (apart,)
-    return Layout(first * phases.step + residue, reach, source, segment, at), apart
-
-
-class Tile(NamedTuple):
-    """How the outputs of a pass are cut into tasks."""
-
-    images: int
-    size: tuple[int, ...]
-    layouts: tuple[Layout, ...]
-    share: int  # output channels of a task
-    chunk: int  # channels copied at once
-
-
-class Pass(NamedTuple):
-    """The tables of one run of the kernel; see dense.pyx."""
-
-    tile: np.ndarray
-    axes: np.ndarray
-    segments: tuple[np.ndarray, ...]
-    phases: tuple[np.ndarray, ...]
-    parts: np.ndarray
-    source: np.ndarray
-    offset: np.ndarray
-    weight_at: np.ndarray
-    where: np.ndarray
-    tap: np.ndarray  # for each part, phase and tap its number in the kernel, or -1
-    group_weights: int  # numbers from group to group in the packed weights, or
-    direct: bool  # in the weight as it lies, which is read without packing
-    merged: bool  # some weights are zeros that are not there: all numbers must be finite
-
-
 class Plan(NamedTuple):
     """The passes, and whether they write every output."""
 
@@ -270,33 +162,11 @@ class Plan(NamedTuple):
     whole: bool
 
 
-def _cut(size: int, most: int, unit: int = 1) -> int:
-    """Return the size of equal pieces of at most `most`, rounded up to a unit."""
-    return _ceil(_ceil(size, _ceil(size, most)), unit) * unit
-
-
-def _box(problem: Problem, domain: list[int], reach: list[int], lanes: int) -> list[int]:
-    """Return the sizes on (images, D, H, W) of a tile of about so many lanes."""
-    sizes = [1, 1, 1, 1]
-    used = 1  # lanes from the start of one row (plane, image) to the start of the next
-    total = 1
-    for axis in (3, 2, 1, 0):
-        extent = domain[axis]
-        fitting = max(1, (lanes - total) // used + 1)
-        sizes[axis] = extent if fitting >= extent else _cut(extent, fitting, problem.lanes if axis == 3 else 1)
-        sizes[axis] = min(sizes[axis], extent)
-        total += (sizes[axis] - 1) * used
-        used *= sizes[axis] + reach[axis]
-        if sizes[axis] < extent:
-            break
-    return sizes
-
-
 def _reached(problem: Problem, axes: list[Phases], taps: list[int], box: tuple[int, ...]) -> float:
     """Estimate the part of the taps that reach into x from somewhere in a tile."""
     part = 1.0
     for axis, phases, count, size in zip(problem.axes, axes, taps, box[1:], strict=True):
-        extent = _ceil(axis[0] if problem.forward else axis[1], phases.step)
+        extent = ceil(axis[0] if problem.forward else axis[1], phases.step)
         part *= min(1.0, (extent + size - 1) / count)
     return part
 
@@ -307,7 +177,7 @@ def _cost(
     """Estimate the cycles of a tile for an output channel, and those that do not depend on output channels."""
     length = [box[0], *(size + layout.reach for size, layout in zip(box[1:], layouts, strict=True))]
     segments = prod(len(layout.first) for layout in layouts)
-    vectors = _ceil(lanes, problem.lanes)
+    vectors = ceil(lanes, problem.lanes)
     sums = rows * vectors * (2 * (1 + problem.channels / BLOCK) + 2)
     copies = problem.channels * segments * prod(length[:3]) * (10 + length[3] / 4 * (1 if layouts[2].reach else 2))
     return problem.channels * products * (vectors / 2 + 0.25) + sums, copies
@@ -315,11 +185,11 @@ def _cost(
 
 def _shares(problem: Problem, rows: int, lanes: int, tiles: int, unit: int) -> set[int]:
     """Return some sizes of the shares of output channels, multiples of `unit`, of which the sums fit in scratch."""
-    bytes_each = rows * _ceil(lanes, problem.lanes) * problem.lanes * problem.itemsize
-    fewest = _ceil(problem.outputs, max(1, SUMS // bytes_each))
-    counts = {fewest, max(fewest, _ceil(problem.threads, tiles)), max(fewest, _ceil(4 * problem.threads, tiles))}
+    bytes_each = rows * ceil(lanes, problem.lanes) * problem.lanes * problem.itemsize
+    fewest = ceil(problem.outputs, max(1, SUMS // bytes_each))
+    counts = {fewest, max(fewest, ceil(problem.threads, tiles)), max(fewest, ceil(4 * problem.threads, tiles))}
     most = (max(1, problem.outputs // count) for count in counts)
-    return {min(problem.outputs, _cut(problem.outputs, size, unit)) for size in most}
+    return {min(problem.outputs, cut(problem.outputs, size, unit)) for size in most}
 
 
 def _choose(problem: Problem, axes: list[Phases], products: int, rows: int, unit: int) -> Tile:
@@ -327,23 +197,19 @@ def _choose(problem: Problem, axes: list[Phases], products: int, rows: int, unit
     domain = [problem.batch, *(int(phases.counts.max()) for phases in axes)]
     taps = [int(np.diff(phases.first).max()) for phases in axes]
     best, chosen = float("inf"), None
-    for layouts in itertools.product(*map(_layouts, axes)):
-        reach = [0, *(layout.reach for layout in layouts)]
-        boxes = {tuple(_box(problem, domain, reach, vectors * problem.lanes)) for vectors in (96, 48, 24, 12, 6, 3)}
+    for layouts in itertools.product(*map(layouts_of, axes)):
+        boxes = {box_of(problem, domain, layouts, vectors * problem.lanes) for vectors in (96, 48, 24, 12, 6, 3)}
         for box in sorted(boxes):
-            length = [size + more for size, more in zip(box, reach, strict=True)]
-            lanes = 0
-            for size, extent in zip(box, length, strict=True):
-                lanes = lanes * extent + size - 1
-            lanes += 1
+            length = [size + more for size, more in zip(box, (0, *(layout.reach for layout in layouts)), strict=True)]
+            lanes = lanes_of(box, layouts)
             copied = prod(length) * prod(len(layout.first) for layout in layouts) * problem.itemsize
             reached = products * _reached(problem, axes, taps, box)
             own, shared = _cost(problem, reached, rows, layouts, box, lanes)
             shared *= max(1, copied * BLOCK / COPIES)
-            tiles = problem.groups * prod(map(_ceil, domain, box))
+            tiles = problem.groups * prod(map(ceil, domain, box))
             for share in sorted(_shares(problem, rows, lanes, tiles, unit)):
-                tasks = tiles * _ceil(problem.outputs, share)
-                cost = _ceil(tasks, problem.threads) * (own * share + shared + 500)
+                tasks = tiles * ceil(problem.outputs, share)
+                cost = ceil(tasks, problem.threads) * (own * share + shared + 500)
                 if cost < best:
                     best, chosen = cost, Tile(box[0], box[1:], layouts, share, _chunk(problem, copied))
     assert chosen is not None
@@ -360,10 +226,6 @@ def _chunk(problem: Problem, copied: int) -> int:
     return chunk
 
 
-def _ints(values: object) -> np.ndarray:
-    return np.ascontiguousarray(values, np.intp)
-
-
 def _pass(problem: Problem, axes: list[Phases]) -> Pass:
     """Make the tables of a pass."""
     parts = _parts(problem, axes)
@@ -372,8 +234,6 @@ def _pass(problem: Problem, axes: list[Phases]) -> Pass:
     tile = _choose(
         problem, axes, sum(part.taps * part.phases for part in parts), sum(part.phases for part in parts), unit
     )
-    segments = [len(layout.first) for layout in tile.layouts]
-    segment = tile.images * prod(size + layout.reach for size, layout in zip(tile.size, tile.layouts, strict=True))
     where = np.empty([*(len(axis.start) for axis in axes), 2], np.intp)
     for i, part in enumerate(parts):
         where[np.ix_(*(family.number for family in part.families))] = np.stack(
@@ -381,36 +241,18 @@ def _pass(problem: Problem, axes: list[Phases]) -> Pass:
         ).reshape(*(len(family.number) for family in part.families), 2)
     sources = [np.stack(np.meshgrid(*(f.source for f in part.families), indexing="ij"), axis=-1) for part in parts]
     rows, weight_at, weights, direct = _weights(problem, axes, tile, parts)
-    sizes = [
-        (axis[0] if problem.forward else axis[1], p.step, p.out_step, int(p.counts.max()), n, layout.reach)
-        for axis, p, n, layout in zip(problem.axes, axes, tile.size, tile.layouts, strict=True)
-    ]
     return Pass(
-        _ints((tile.images, tile.share, tile.chunk, segment, prod(segments) * segment)),
-        _ints(sizes),
-        tuple(_ints(layout.first) for layout in tile.layouts),
-        tuple(_ints(np.stack((axis.start, axis.counts), axis=1)) for axis in axes),
-        _ints(rows),
-        _ints(np.concatenate([source.reshape(-1, 3) for source in sources])),
-        _ints(np.concatenate([_offsets(part, tile, segments, segment) for part in parts])),
-        _ints(np.concatenate(weight_at)),
-        _ints(where.reshape(-1, 2)),
-        _ints(np.concatenate([part.tap.reshape(-1) for part in parts])),
+        *axis_tables(problem, axes, tile),
+        ints(rows),
+        ints(np.concatenate([source.reshape(-1, 3) for source in sources])),
+        ints(np.concatenate([places([f.source for f in part.families], tile) for part in parts])),
+        ints(np.concatenate(weight_at)),
+        ints(where.reshape(-1, 2)),
+        ints(np.concatenate([part.tap.reshape(-1) for part in parts])),
         weights,
         direct,
         len(parts) == 1 and bool((parts[0].tap < 0).any()),
     )
-
-
-def _offsets(part: Part, tile: Tile, segments: list[int], segment: int) -> np.ndarray:
-    """Return where each tap of a part begins to read in scratch."""
-    number, at, length = [], [], []
-    for layout, family, size in zip(tile.layouts, part.families, tile.size, strict=True):
-        place = np.searchsorted(layout.source, family.source)
-        number.append(layout.segment[place])
-        at.append(layout.at[place])
-        length.append(size + layout.reach)
-    return _outer(number, segments) * segment + _outer(at, length)
 
 
 def _weights(
@@ -425,22 +267,12 @@ def _weights(
     steps = _row_steps(problem, axes, tile, parts)
     for i, part in enumerate(parts):
         if steps:
-            rows.append(
-                (
-                    part.taps,
-                    part.phases,
-                    first,
-                    first_phase,
-                    0,
-                    problem.rows * steps[i],
-                    problem.weight_steps()[1],
-                    steps[i],
-                )
-            )
+            of_weight = (0, problem.rows * steps[i], problem.weight_steps()[1], steps[i])
         else:
             block = problem.channels * part.taps * problem.rows
-            rows.append((part.taps, part.phases, first, first_phase, weights, block, part.taps * problem.rows, 1))
-            weights += block * _ceil(problem.outputs * part.phases, problem.rows)
+            of_weight = (weights, block, part.taps * problem.rows, 1)
+            weights += block * ceil(problem.outputs * part.phases, problem.rows)
+        rows.append((part.taps, part.phases, first, first_phase, *of_weight, 0, 0, 0, 1))
         first += part.taps
         first_phase += part.phases
     if steps:
@@ -451,7 +283,7 @@ def _weights(
 def _row_steps(problem: Problem, axes: list[Phases], tile: Tile, parts: list[Part]) -> list[int]:
     """Return the distances of rows of each part in the weight, or none where they differ or packing pays."""
     domain = [problem.batch, *(int(axis.counts.max()) for axis in axes)]
-    if prod(map(_ceil, domain, (tile.images, *tile.size))) > DIRECT:
+    if prod(map(ceil, domain, (tile.images, *tile.size))) > DIRECT:
         return []
     steps = []
     for part in parts:
@@ -464,12 +296,6 @@ def _row_steps(problem: Problem, axes: list[Phases], tile: Tile, parts: list[Par
     return steps
 
 
-def _outer(numbers: list[np.ndarray], sizes: list[int]) -> np.ndarray:
-    """Return the places of all combinations of three indices in an array of these sizes, in order."""
-    d, h, w = np.ix_(*numbers)
-    return ((d * sizes[1] + h) * sizes[2] + w).reshape(-1)
-
-
 @lru_cache(maxsize=256)
 def plan(problem: Problem) -> Plan:
     """Return the plan of a transposed convolution (forward) or of its gradient with respect to the input."""
@@ -477,4 +303,6 @@ def plan(problem: Problem) -> Plan:
     whole = all(axis.whole for axis in axes)
     if not all(len(axis.start) for axis in axes):
         return Plan([], False)
+    if problem.minimal and (cut_axes := minimal.choose(problem, axes)):
+        return Plan([minimal.tables(problem, cut_axes)], whole)
     return Plan([_pass(problem, list(picked)) for picked in _passes(axes)], whole)

@@ -1,0 +1,369 @@
+"""Minimal filtering (Winograd; Lavin and Gray): a tile's sums of products from transforms of x and of the weights.
+
+On an axis `outs` neighbouring outputs of a phase with two or three taps are computed from as many points as they read
+numbers of x. With x at the points 0, 1, -1 and infinity, g the taps and p the products of the two transforms:
+
+    F(3, 2)   x0 - x2, x1 + x2, x2 - x1, x3 - x1   g0, (g0 + g1) / 2, (g0 - g1) / 2, g1
+              y = p0 + p1 + p2, p1 - p2, p1 + p2 + p3
+    F(2, 3)   the same                             g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2
+              y = p0 + p1 + p2, p1 - p2 + p3
+    F(2, 2)   x0 - x1, x1, x2 - x1                 g0, g0 + g1, g1
+              y = p0 + p1, p1 + p2
+
+and one tap is a product for each output. A lane of the tile is such a group of outputs, and the numbers that it reads
+have the place of taps: part.taps of them, one for each point of all axes. For each point the sum over channels is a
+product of matrices, [rows] x [channels] x [lanes], in chains of CHAIN channels whose sums are added in order. After
+every DEPTH channels they are turned into outputs and added to those of the channels before.
+"""
+
+from products cimport LANES, ROWS, Sums, add_products, real, vec, vload, vstore
+from runs cimport all_finite
+from tiles cimport Part, Problem, Tile, copy_tile
+
+cdef extern from "simd.h" nogil:
+    """
+    /* Inlined, so that for given transforms the loops over points unroll and these stay in registers. */
+    static inline __attribute__((always_inline)) void spread_as(int, int, int, int, int, int, const ptrdiff_t *,
+        const real *, ptrdiff_t, real *, ptrdiff_t);
+    static inline __attribute__((always_inline)) void gather_as(int, int, int, int, int, int, const real *, ptrdiff_t,
+        ptrdiff_t, real *);
+    static inline __attribute__((always_inline)) void pack_as(int, int, int, int, int, int, const real **,
+        const ptrdiff_t **, ptrdiff_t, int, ptrdiff_t, ptrdiff_t, real *);
+    #define CODE(kd, nd, kh, nh, kw, nw) (((((kd) * 4 + (nd)) * 16) + (kh) * 4 + (nh)) * 16 + (kw) * 4 + (nw))
+    """
+    int CODE(int kd, int nd, int kh, int nh, int kw, int nw)
+
+cdef enum:
+    CHAIN = 32
+    DEPTH = 64  # channels transformed at once: some chains
+    POINTS = 64  # at most
+
+cdef enum:  # the transform of an axis; WHOLE is none
+    WHOLE
+    F22
+    F23
+    F32
+
+
+cdef inline void to_points(Py_ssize_t kind, vec* x, Py_ssize_t step) noexcept nogil:
+    """Transform numbers of x that lie `step` apart."""
+    cdef vec x1 = x[step], x2
+    if kind == F22:
+        x[0] = x[0] - x1
+        x[2 * step] = x[2 * step] - x1
+    else:
+        x2 = x[2 * step]
+        x[0] = x[0] - x2
+        x[step] = x1 + x2
+        x[2 * step] = x2 - x1
+        x[3 * step] = x[3 * step] - x1
+
+
+cdef inline void from_points(Py_ssize_t kind, vec* p, Py_ssize_t step) noexcept nogil:
+    """Turn products into outputs, which come to lie at the first places."""
+    cdef vec p1 = p[step], p2 = p[2 * step]
+    if kind == F22:
+        p[0] = p[0] + p1
+        p[step] = p1 + p2
+    else:
+        p[0] = p[0] + (p1 + p2)
+        p[step] = p1 - p2
+        if kind == F23:
+            p[step] = p[step] + p[3 * step]
+        else:
+            p[2 * step] = (p1 + p2) + p[3 * step]
+
+
+cdef inline void expand(Py_ssize_t kind, Py_ssize_t outs, real[ROWS]* g, Py_ssize_t step) noexcept nogil:
+    """Transform taps, of which there come to be as many as points."""
+    cdef Py_ssize_t i, r
+    cdef real half = 0.5 if kind != F22 else 1, a, b
+    if kind == WHOLE:
+        for i in range(1, outs):
+            for r in range(ROWS):
+                g[i * step][r] = g[0][r]
+        return
+    for r in range(ROWS):
+        a = g[0][r]
+        b = g[step][r] * half
+        if kind == F22:
+            g[step][r] = a + b
+            g[2 * step][r] = b
+            continue
+        if kind == F23:
+            a = a + g[2 * step][r]
+            g[3 * step][r] = g[2 * step][r]
+        else:
+            g[3 * step][r] = g[step][r]
+        a = a * half
+        g[step][r] = a + b
+        g[2 * step][r] = a - b
+
+
+cdef inline Py_ssize_t points_of(Py_ssize_t kind, Py_ssize_t outs) noexcept nogil:
+    return outs if kind == WHOLE else 3 if kind == F22 else 4
+
+
+cdef inline void spread_as "spread_as"(
+    int kind_d, int kind_h, int kind_w, int outs_d, int outs_h, int outs_w, const Py_ssize_t* offset, const real* x,
+    Py_ssize_t lanes, real* to, Py_ssize_t apart,
+) noexcept nogil:
+    """Transform what the lanes of one channel read; from point to point it is `apart`."""
+    cdef vec d[POINTS]
+    cdef Py_ssize_t v = 0
+    cdef int i, j, k, depth, height, width
+    depth = points_of(kind_d, outs_d)
+    height = points_of(kind_h, outs_h)
+    width = points_of(kind_w, outs_w)
+    while v < lanes:
+        for i in range(depth):
+            for j in range(height):
+                for k in range(width):
+                    d[(i * height + j) * width + k] = vload(x + offset[(i * height + j) * width + k] + v)
+                if kind_w:
+                    to_points(kind_w, d + (i * height + j) * width, 1)
+            if kind_h:
+                for k in range(width):
+                    to_points(kind_h, d + i * height * width + k, width)
+        if kind_d:
+            for j in range(height):
+                for k in range(width):
+                    to_points(kind_d, d + j * width + k, height * width)
+        for i in range(depth):
+            for j in range(height):
+                for k in range(width):
+                    vstore(to + ((i * height + j) * width + k) * apart + v, d[(i * height + j) * width + k])
+        v += LANES
+
+
+cdef inline void gather_as "gather_as"(
+    int kind_d, int kind_h, int kind_w, int outs_d, int outs_h, int outs_w, const real* products, Py_ssize_t apart,
+    Py_ssize_t lanes, real* y,
+) noexcept nogil:
+    """Add the outputs of one row to its sums, of which each output has a row of `lanes`."""
+    cdef vec d[POINTS]
+    cdef Py_ssize_t v = 0
+    cdef int i, j, k, depth, height, width
+    cdef real* to
+    depth = points_of(kind_d, outs_d)
+    height = points_of(kind_h, outs_h)
+    width = points_of(kind_w, outs_w)
+    while v < lanes:
+        for i in range(depth):
+            for j in range(height):
+                for k in range(width):
+                    d[(i * height + j) * width + k] = vload(products + ((i * height + j) * width + k) * apart + v)
+                if kind_w:
+                    from_points(kind_w, d + (i * height + j) * width, 1)
+            if kind_h:
+                for k in range(outs_w):
+                    from_points(kind_h, d + i * height * width + k, width)
+        if kind_d:
+            for j in range(outs_h):
+                for k in range(outs_w):
+                    from_points(kind_d, d + j * width + k, height * width)
+        to = y + v
+        for i in range(outs_d):
+            for j in range(outs_h):
+                for k in range(outs_w):
+                    vstore(to, vload(to) + d[(i * height + j) * width + k])
+                    to += lanes
+        v += LANES
+
+
+cdef inline int code_of(const Py_ssize_t* kind, const Py_ssize_t* outs) noexcept nogil:
+    """A number for the transforms of three axes."""
+    cdef int i, code = 0
+    for i in range(3):
+        code = code * 16 + kind[i] * 4 + outs[i]
+    return code
+
+
+cdef inline void spread(
+    const Py_ssize_t* kind, const Py_ssize_t* outs, const Py_ssize_t* offset, const real* x, Py_ssize_t lanes,
+    real* to, Py_ssize_t apart,
+) noexcept nogil:
+    """spread_as, compiled for the transforms that are met most often."""
+    cdef int code = code_of(kind, outs)
+    if code == CODE(0, 1, F23, 2, F23, 2) or code == CODE(0, 1, F32, 3, F32, 3):  # the same for x
+        spread_as(WHOLE, F23, F23, 1, 2, 2, offset, x, lanes, to, apart)
+    elif code == CODE(0, 1, F22, 2, F22, 2):
+        spread_as(WHOLE, F22, F22, 1, 2, 2, offset, x, lanes, to, apart)
+    elif code == CODE(0, 1, F32, 3, 0, 3):
+        spread_as(WHOLE, F32, WHOLE, 1, 3, 3, offset, x, lanes, to, apart)
+    elif code == CODE(0, 1, 0, 3, F32, 3):
+        spread_as(WHOLE, WHOLE, F32, 1, 3, 3, offset, x, lanes, to, apart)
+    elif code == CODE(0, 1, 0, 1, F23, 2) or code == CODE(0, 1, 0, 1, F32, 3):
+        spread_as(WHOLE, WHOLE, F23, 1, 1, 2, offset, x, lanes, to, apart)
+    elif code == CODE(F23, 2, F23, 2, F23, 2) or code == CODE(F32, 3, F32, 3, F32, 3):
+        spread_as(F23, F23, F23, 2, 2, 2, offset, x, lanes, to, apart)
+    else:
+        spread_as(kind[0], kind[1], kind[2], outs[0], outs[1], outs[2], offset, x, lanes, to, apart)
+
+
+cdef inline void gather(
+    const Py_ssize_t* kind, const Py_ssize_t* outs, const real* products, Py_ssize_t apart, Py_ssize_t lanes, real* y
+) noexcept nogil:
+    """gather_as, compiled for the transforms that are met most often."""
+    cdef int code = code_of(kind, outs)
+    if code == CODE(0, 1, F23, 2, F23, 2):
+        gather_as(WHOLE, F23, F23, 1, 2, 2, products, apart, lanes, y)
+    elif code == CODE(0, 1, F32, 3, F32, 3):
+        gather_as(WHOLE, F32, F32, 1, 3, 3, products, apart, lanes, y)
+    elif code == CODE(0, 1, F22, 2, F22, 2):
+        gather_as(WHOLE, F22, F22, 1, 2, 2, products, apart, lanes, y)
+    elif code == CODE(0, 1, 0, 1, F32, 3):
+        gather_as(WHOLE, WHOLE, F32, 1, 1, 3, products, apart, lanes, y)
+    elif code == CODE(0, 1, 0, 1, F23, 2):
+        gather_as(WHOLE, WHOLE, F23, 1, 1, 2, products, apart, lanes, y)
+    elif code == CODE(F23, 2, F23, 2, F23, 2):
+        gather_as(F23, F23, F23, 2, 2, 2, products, apart, lanes, y)
+    else:
+        gather_as(kind[0], kind[1], kind[2], outs[0], outs[1], outs[2], products, apart, lanes, y)
+
+
+cdef inline void add_chains(
+    const Tile* tile, const Part* part, const real* w, Py_ssize_t rows, Py_ssize_t blocks, Py_ssize_t channels,
+    Py_ssize_t apart, bint first,
+) noexcept nogil:
+    """Add the products of up to DEPTH channels; w is [point][block of rows][channel][ROWS]."""
+    cdef Sums sums
+    cdef Py_ssize_t point, row, c, zero = 0
+    sums.inner = 1
+    sums.a_row = 1
+    sums.a_step = ROWS
+    sums.a_at = &zero
+    sums.b_step = tile.width
+    sums.b_at = &zero
+    sums.y_row = tile.width
+    sums.before = NULL
+    for point in range(part.taps):
+        sums.y = tile.products + point * (rows * tile.width + LANES)
+        row = 0
+        while row < rows:
+            sums.a = w + (point * blocks * ROWS + row) * channels
+            sums.b = tile.spread + point * apart
+            c = 0
+            while c < channels:
+                sums.outer = min(CHAIN, channels - c)
+                sums.after = sums.y if first and c == 0 else NULL
+                add_products(min(ROWS, rows - row), &sums, tile.lanes)
+                sums.a += CHAIN * ROWS
+                sums.b += CHAIN * tile.width
+                c += CHAIN
+            sums.y += ROWS * tile.width
+            row += ROWS
+
+
+cdef inline void add_by_points(const Problem* of, const Tile* tile) noexcept nogil:
+    """Add the products of all channels to the sums: of DEPTH channels, part by part, then of the next."""
+    cdef Py_ssize_t i, c, c0 = 0, row, rows, blocks, count, apart, outs = of.outs[0] * of.outs[1] * of.outs[2]
+    cdef bint first = True
+    cdef const Part* part
+    cdef const real* w
+    while c0 < of.channels:
+        count = min(DEPTH, of.channels - c0)
+        copy_tile(of, tile, tile.x + c0 * of.xs[1], count, 0, c0 == 0, tile.copied)
+        apart = count * tile.width + LANES
+        for i in range(of.parts):
+            part = &of.part[i]
+            rows = tile.outputs * part.phases // outs
+            blocks = (of.outputs * part.phases // outs + ROWS - 1) // ROWS
+            for c in range(count):
+                spread(
+                    part.kind, of.outs, of.offset + part.first_tap, tile.copied + c * of.pitch, tile.width,
+                    tile.spread + c * tile.width, apart,
+                )
+            w = tile.w + part.weight + c0 * part.taps * blocks * ROWS
+            w += tile.first_output * part.phases // outs * count
+            add_chains(tile, part, w, rows, blocks, count, apart, first)
+            first = part.complete
+            if not part.complete:
+                continue
+            for row in range(rows):
+                gather(
+                    part.kind, of.outs, tile.products + row * tile.width, rows * tile.width + LANES, tile.width,
+                    tile.sums + (tile.outputs * part.first_phase + row * outs) * tile.width,
+                )
+        c0 += DEPTH
+
+
+cdef inline void mark_images(const Problem* of, const Tile* tile, unsigned char* marks) noexcept nogil:
+    """Set the mark of each image in which some sum is not finite; what lies between a tile's rows does not count."""
+    cdef Py_ssize_t rows = tile.outputs * of.phases, row, n, i, j, lane
+    cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].reach, length_h = of.axis[1].tile + of.axis[1].reach
+    if all_finite(tile.sums, rows * tile.width):
+        return
+    for row in range(rows):
+        for n in range(tile.images):
+            for i in range(tile.count[0]):
+                for j in range(tile.count[1]):
+                    lane = ((n * length_d + i) * length_h + j) * (of.axis[2].tile + of.axis[2].reach)
+                    if not all_finite(tile.sums + row * tile.width + lane, tile.count[2]):
+                        marks[n] = 1
+
+
+cdef inline void pack_as "pack_as"(
+    int kind_d, int kind_h, int kind_w, int outs_d, int outs_h, int outs_w, const real** w, const Py_ssize_t** tap,
+    Py_ssize_t channel_step, int rows, Py_ssize_t channels, Py_ssize_t apart, real* to,
+) noexcept nogil:
+    """[point][channel][ROWS], points `apart`: the taps of row r lie at w[r] + tap[r][e]."""
+    cdef real g[POINTS][ROWS]
+    cdef Py_ssize_t c
+    cdef int d, h, t, r, e, depth, height, width
+    depth = points_of(kind_d, outs_d)
+    height = points_of(kind_h, outs_h)
+    width = points_of(kind_w, outs_w)
+    for d in range(depth * height * width):
+        for r in range(ROWS):
+            g[d][r] = 0
+    for c in range(channels):
+        e = 0
+        for d in range(depth - outs_d + 1):
+            for h in range(height - outs_h + 1):
+                for t in range(width - outs_w + 1):
+                    for r in range(rows):
+                        g[(d * height + h) * width + t][r] = w[r][c * channel_step + tap[r][e]]
+                    e += 1
+                expand(kind_w, outs_w, &g[(d * height + h) * width], 1)
+            for t in range(width):
+                expand(kind_h, outs_h, &g[d * height * width + t], width)
+        for t in range(height * width):
+            expand(kind_d, outs_d, &g[t], height * width)
+        for d in range(depth * height * width):
+            for r in range(ROWS):
+                to[d * apart + r] = g[d][r]
+        to += ROWS
+
+
+cdef inline int pack_rows(
+    const real* w, Py_ssize_t row, Py_ssize_t outputs, Py_ssize_t channels, const Py_ssize_t* ws, const Part* part,
+    const Py_ssize_t* outs, const Py_ssize_t* tap, Py_ssize_t apart, real* to,
+) noexcept nogil:
+    """pack_as for up to ROWS rows and DEPTH channels, compiled for the transforms that are met most often.
+
+    1 if some number is not finite.
+    """
+    cdef const real* at[ROWS]
+    cdef const Py_ssize_t* taps[ROWS]
+    cdef const Py_ssize_t* kind = &part.kind[0]
+    cdef Py_ssize_t r, phases = part.phases // (outs[0] * outs[1] * outs[2]), count = 1
+    cdef Py_ssize_t rows = min(<Py_ssize_t>ROWS, outputs * phases - row)
+    cdef int code = code_of(kind, outs)
+    for r in range(3):
+        count *= points_of(kind[r], outs[r]) - outs[r] + 1
+    for r in range(rows):
+        at[r] = w + (row + r) // phases * ws[2]
+        taps[r] = tap + (row + r) % phases * count
+    if code == CODE(0, 1, F23, 2, F23, 2) and rows == ROWS:
+        pack_as(WHOLE, F23, F23, 1, 2, 2, at, taps, ws[1], ROWS, channels, apart, to)
+    elif code == CODE(0, 1, F32, 3, F32, 3) and rows == ROWS:
+        pack_as(WHOLE, F32, F32, 1, 3, 3, at, taps, ws[1], ROWS, channels, apart, to)
+    else:
+        pack_as(
+            kind[0], kind[1], kind[2], outs[0], outs[1], outs[2], at, taps, ws[1], rows, channels, apart, to
+        )
+    for r in range(part.taps):
+        if not all_finite(to + r * apart, channels * ROWS):
+            return 1
+    return 0

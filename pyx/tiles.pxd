@@ -1,0 +1,236 @@
+"""What a tile of transposed convolution is, and how its numbers come from x and go to y; dense.pyx says the rest."""
+
+from runs cimport LANES, copy_runs, fill, real, transpose
+
+cdef extern from "transpose.h" nogil:
+    void interleave(const real** rows, Py_ssize_t phases, Py_ssize_t count, real* to)
+
+cdef enum:
+    MOST_PHASES = 1024  # of the inner axis
+
+cdef struct Axis:
+    Py_ssize_t size  # of x
+    Py_ssize_t step
+    Py_ssize_t out_step
+    Py_ssize_t domain  # most outputs of a phase
+    Py_ssize_t tile  # most of them in a tile
+    Py_ssize_t reach  # a segment is longer than the tile by this
+    Py_ssize_t segments
+    Py_ssize_t phases
+    Py_ssize_t tiles
+    const Py_ssize_t* segment  # the first source of each
+    const Py_ssize_t* phase  # start and count of each
+
+# Phases that read the same inputs. Their rows are (output channel, phase), in blocks of ROWS; the weight of row r of
+# block b, channel c and tap e lies at weight + b * block_step + c * channel_step + r * row_step + weight_at[e].
+cdef struct Part:
+    Py_ssize_t taps
+    Py_ssize_t phases
+    Py_ssize_t first_tap
+    Py_ssize_t first_phase  # in the sums, after those of other parts
+    Py_ssize_t weight
+    Py_ssize_t block_step
+    Py_ssize_t channel_step
+    Py_ssize_t row_step
+    Py_ssize_t kind[3]  # by minimal filtering: the transforms,
+    Py_ssize_t complete  # and whether no other part adds to the same products
+
+cdef struct Problem:
+    Axis axis[3]
+    Py_ssize_t batch
+    Py_ssize_t images  # most in a tile
+    Py_ssize_t channels  # of a group
+    Py_ssize_t outputs  # of a group
+    Py_ssize_t share  # most output channels of a task
+    Py_ssize_t chunk  # channels in scratch at once: blocks, or a divisor of BLOCK, or all
+    Py_ssize_t parts
+    const Part* part
+    Py_ssize_t taps  # of all parts, as are phases
+    Py_ssize_t phases
+    const Py_ssize_t* source  # of each tap on each axis: it reads x at source + step * t
+    const Py_ssize_t* offset  # of each tap in scratch
+    const Py_ssize_t* weight_at
+    const Py_ssize_t* where  # for each phase of all axes its part and its number there
+    Py_ssize_t segment_size
+    Py_ssize_t pitch  # of a channel in scratch
+    Py_ssize_t xs[5]
+    Py_ssize_t ys[5]
+    bint careful  # some weight is not finite
+    bint minimal  # by minimal filtering; each axis has so many outputs in a lane:
+    Py_ssize_t outs[3]
+
+cdef struct Tile:
+    Py_ssize_t images
+    Py_ssize_t first[3]
+    Py_ssize_t count[3]
+    Py_ssize_t outputs
+    Py_ssize_t first_output
+    Py_ssize_t lanes
+    Py_ssize_t width  # of a row of sums
+    const char* x
+    const real* w
+    const real* bias
+    char* y
+    real* copied
+    real* outside
+    real* sums
+    real* chains  # where chains go on in the next chunk
+    real* spread  # x at the points of minimal filtering,
+    real* products  # and the sums of products at each of them
+    Py_ssize_t* offset  # of the taps that reach into x from somewhere in the tile,
+    Py_ssize_t* weight_at  # at the places of their parts' taps
+
+
+cdef inline void copy_row(
+    const Problem* of, const Tile* tile, const char* x, Py_ssize_t channels, bint inside, real outside, bint anew,
+    real* to,
+) noexcept nogil:
+    """A row of one segment of the outer axes, for every segment of the inner axis."""
+    cdef const Axis* w = &of.axis[2]
+    cdef Py_ssize_t s, c, count = tile.count[2] + w.reach
+    for s in range(w.segments):
+        if inside:
+            copy_runs(
+                x, of.xs[1], of.xs[4], w.size, w.segment[s] + tile.first[2] * w.step, w.step, count, channels, outside,
+                anew, to, of.pitch,
+            )
+        elif anew:
+            for c in range(channels):
+                fill(outside, count, to + c * of.pitch)
+        to += of.segment_size
+
+
+cdef inline void copy_tile(
+    const Problem* of, const Tile* tile, const char* x, Py_ssize_t channels, real outside, bint anew, real* to
+) noexcept nogil:
+    """All segments of some channels, with `outside` where they reach beyond x."""
+    cdef const Axis* d = &of.axis[0]
+    cdef const Axis* h = &of.axis[1]
+    cdef Py_ssize_t sd, sh, n, i, j, at_d, at_h, length = of.axis[2].tile + of.axis[2].reach
+    cdef bint inside
+    cdef real* row
+    for sd in range(d.segments):
+        for sh in range(h.segments):
+            for n in range(tile.images):
+                for i in range(tile.count[0] + d.reach):
+                    at_d = d.segment[sd] + (tile.first[0] + i) * d.step
+                    row = to + (n * (d.tile + d.reach) + i) * (h.tile + h.reach) * length
+                    for j in range(tile.count[1] + h.reach):
+                        at_h = h.segment[sh] + (tile.first[1] + j) * h.step
+                        inside = 0 <= at_d < d.size and 0 <= at_h < h.size
+                        copy_row(
+                            of, tile, x + n * of.xs[0] + at_d * of.xs[2] + at_h * of.xs[3] if inside else x, channels,
+                            inside, outside, anew, row + j * length,
+                        )
+            to += of.axis[2].segments * of.segment_size
+
+
+cdef inline void store_row(
+    const Problem* of, const Tile* tile, const real** sums, Py_ssize_t lane, char* y
+) noexcept nogil:
+    """The phases of the inner axis for one row of the tile, which starts at a lane: whole runs of y where it can be."""
+    cdef const Axis* w = &of.axis[2]
+    cdef const real* rows[MOST_PHASES]
+    cdef Py_ssize_t t0 = tile.first[2], count, done = 0, r, t
+    cdef char* to
+    for r in range(w.phases):
+        rows[r] = sums[r] + lane
+    if of.ys[4] == sizeof(real) and w.phases == w.out_step:
+        done = min(tile.count[2], w.phase[2 * w.phases - 1] - t0)
+        if done > 0:
+            interleave(&rows[0], w.phases, done, <real*>(y + (w.phase[0] + w.out_step * t0) * sizeof(real)))
+        done = max(done, 0)
+    for r in range(w.phases):
+        count = min(tile.count[2], w.phase[2 * r + 1] - t0)
+        if done < count:
+            to = y + (w.phase[2 * r] + w.out_step * (t0 + done)) * of.ys[4]
+            for t in range(count - done):
+                (<real*>(to + t * w.out_step * of.ys[4]))[0] = rows[r][done + t]
+
+
+cdef inline void store_planes(
+    const Problem* of, const Tile* tile, const real** sums, const Py_ssize_t* d, const Py_ssize_t* h, char* y
+) noexcept nogil:
+    """The outputs of a phase of the outer axes in one output channel; d and h are its start and count."""
+    cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].reach, length_h = of.axis[1].tile + of.axis[1].reach
+    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, t_d = tile.first[0], t_h = tile.first[1], n, i, j
+    for n in range(tile.images):
+        for i in range(min(tile.count[0], d[1] - t_d)):
+            for j in range(min(tile.count[1], h[1] - t_h)):
+                store_row(
+                    of, tile, sums, ((n * length_d + i) * length_h + j) * length_w,
+                    y + n * of.ys[0] + (d[0] + of.axis[0].out_step * (t_d + i)) * of.ys[2]
+                    + (h[0] + of.axis[1].out_step * (t_h + j)) * of.ys[3],
+                )
+
+
+cdef inline void store_channels(
+    const Problem* of, const Tile* tile, const real* sums, Py_ssize_t row, const Py_ssize_t* d, const Py_ssize_t* h,
+    const Py_ssize_t* w, char* y,
+) noexcept nogil:
+    """The outputs of one phase where channels are neighbours in y; `row` is from channel to channel in the sums."""
+    cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].reach, length_h = of.axis[1].tile + of.axis[1].reach
+    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, n, i, j, m, t, count
+    cdef Py_ssize_t step = of.axis[2].out_step * of.ys[4] if w[1] > 1 else 0
+    cdef char* to
+    count = min(tile.count[2], w[1] - tile.first[2])
+    for n in range(tile.images):
+        for i in range(min(tile.count[0], d[1] - tile.first[0])):
+            for j in range(min(tile.count[1], h[1] - tile.first[1])):
+                to = y + n * of.ys[0] + (d[0] + of.axis[0].out_step * (tile.first[0] + i)) * of.ys[2]
+                to += (h[0] + of.axis[1].out_step * (tile.first[1] + j)) * of.ys[3] + w[0] * of.ys[4]
+                to += tile.first[2] * step
+                t = 0
+                while t < count:
+                    m = 0
+                    while m < tile.outputs:
+                        transpose(
+                            sums + ((n * length_d + i) * length_h + j) * length_w + t + m * row, row,
+                            min(LANES, tile.outputs - m), min(LANES, count - t),
+                            <real*>(to + t * step) + m, step // <Py_ssize_t>sizeof(real),
+                        )
+                        m += LANES
+                    t += LANES
+
+
+cdef inline void store(const Problem* of, const Tile* tile) noexcept nogil:
+    """Put the sums where they belong in y."""
+    cdef const real* rows[MOST_PHASES]
+    cdef Py_ssize_t m, d, h, w, apart
+    cdef bint neighbours = of.ys[1] == sizeof(real) and of.ys[4] != sizeof(real)
+    cdef const Py_ssize_t* where = of.where
+    cdef const Py_ssize_t* phase_d
+    cdef const Py_ssize_t* phase_h
+    for d in range(of.axis[0].phases):
+        for h in range(of.axis[1].phases):
+            phase_d = of.axis[0].phase + 2 * d
+            phase_h = of.axis[1].phase + 2 * h
+            for m in range(1 if neighbours else tile.outputs):
+                for w in range(of.axis[2].phases):
+                    apart = of.part[where[2 * w]].phases * tile.width
+                    rows[w] = tile.sums + tile.outputs * of.part[where[2 * w]].first_phase * tile.width
+                    rows[w] += where[2 * w + 1] * tile.width + m * apart
+                    if neighbours:
+                        store_channels(of, tile, rows[w], apart, phase_d, phase_h, of.axis[2].phase + 2 * w, tile.y)
+                if not neighbours:
+                    store_planes(of, tile, rows, phase_d, phase_h, tile.y + m * of.ys[1])
+            where += 2 * of.axis[2].phases
+
+
+cdef inline void start_sums(const Problem* of, const Tile* tile) noexcept nogil:
+    """Every sum starts as the bias."""
+    cdef Py_ssize_t i, m
+    cdef real* to
+    for i in range(of.parts):
+        to = tile.sums + tile.outputs * of.part[i].first_phase * tile.width
+        for m in range(tile.outputs):
+            fill(tile.bias[m], of.part[i].phases * tile.width, to + m * of.part[i].phases * tile.width)
+
+
+cdef inline Py_ssize_t width_of(
+    const Problem* of, Py_ssize_t images, Py_ssize_t d, Py_ssize_t h, Py_ssize_t w
+) noexcept nogil:
+    """The lanes of a tile."""
+    cdef Py_ssize_t lanes = (images - 1) * (of.axis[0].tile + of.axis[0].reach) + d - 1
+    lanes = lanes * (of.axis[1].tile + of.axis[1].reach) + h - 1
+    return lanes * (of.axis[2].tile + of.axis[2].reach) + w

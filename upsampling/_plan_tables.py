@@ -1,0 +1,221 @@
+"""The tables that the kernel of transposed convolution reads, and what plans make of an axis; see _plan_conv.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+Size = tuple[int, int, int, int, int, int]  # size, out, kernel, stride, padding, dilation of an axis
+
+Heads = tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
+COPIES = 2**19  # bytes of a task's copies of x
+
+
+class Problem(NamedTuple):
+    """What a plan depends on. Channels are summed over, outputs written, both of one group."""
+
+    axes: tuple[Size, ...]
+    forward: bool
+    batch: int
+    groups: int
+    channels: int
+    outputs: int
+    threads: int
+    lanes: int
+    rows: int  # that the kernel multiplies at once
+    itemsize: int
+    merged: bool  # phases may share taps that not all of them have, with zeros for the weights that are not there
+    minimal: bool  # minimal filtering may be taken
+
+    def weight_steps(self) -> tuple[int, int, int]:
+        """Return the distances of groups, channels and outputs in the weight."""
+        taps = prod(axis[2] for axis in self.axes)
+        inner = (self.outputs if self.forward else self.channels) * taps
+        return (self.channels * self.outputs * taps, *((inner, taps) if self.forward else (taps, inner)))
+
+
+def ceil(size: int, piece: int) -> int:
+    return (size + piece - 1) // piece
+
+
+@dataclass(frozen=True, eq=False)
+class Phases:
+    """The phases of an axis that some tap reaches: phase r owns outputs start[r] + out_step * t for t < counts[r].
+
+    Its taps are tap[first[r]:first[r + 1]] and read the source at source + step * t where that lies inside.
+    """
+
+    start: np.ndarray
+    counts: np.ndarray
+    first: np.ndarray
+    tap: np.ndarray
+    source: np.ndarray
+    step: int
+    out_step: int
+    whole: bool  # every output is in one of the phases
+
+
+class Family(NamedTuple):
+    """Phases of an axis that are computed together."""
+
+    number: np.ndarray  # of each phase
+    source: np.ndarray  # what their taps read
+    tap: np.ndarray  # [phase, source]: -1 where a phase has no tap that reads the source
+
+
+@lru_cache(maxsize=512)
+def families(phases: Phases) -> tuple[Family, ...]:
+    """Part the phases of an axis by the sources that they read.
+
+    These are an arithmetic progression, the same for all phases but for its start and length.
+    """
+    length = np.diff(phases.first)
+    keys = np.stack((phases.source[phases.first[:-1]], length), axis=1)
+    _, member = np.unique(keys, axis=0, return_inverse=True)
+    member = member.reshape(-1)
+    families = []
+    for i in range(int(member.max()) + 1):
+        number = np.flatnonzero(member == i)
+        at = phases.first[number][:, None] + np.arange(length[number[0]])
+        families.append(Family(number, phases.source[at[0]], phases.tap[at]))
+    return tuple(families)
+
+
+class Layout(NamedTuple):
+    """The segments in which the sources of an axis are copied: source k of the axis lies at `at[k]` of `segment[k]`."""
+
+    first: np.ndarray  # the first source of each segment
+    reach: int
+    source: np.ndarray
+    segment: np.ndarray
+    at: np.ndarray
+
+
+@lru_cache(maxsize=512)
+def layouts_of(phases: Phases) -> tuple[Layout, ...]:
+    """Return the ways of copying an axis: a segment for each source, or one for each residue, longer by its reach."""
+    source = np.unique(phases.source)
+    count = np.arange(len(source))
+    apart = Layout(source, 0, source, count, np.zeros_like(source))
+    residue, segment = np.unique(source % phases.step, return_inverse=True)
+    segment = segment.reshape(-1)
+    place = source // phases.step
+    first = np.full(len(residue), source.max() // phases.step)
+    np.minimum.at(first, segment, place)
+    at = place - first[segment]
+    reach = int(at.max())
+    if reach == 0:
+        return (apart,)
+    return Layout(first * phases.step + residue, reach, source, segment, at), apart
+
+
+class Tile(NamedTuple):
+    """How the outputs of a pass are cut into tasks."""
+
+    images: int
+    size: tuple[int, ...]
+    layouts: tuple[Layout, ...]
+    share: int  # output channels of a task
+    chunk: int  # channels copied at once
+
+    def segment(self) -> int:
+        """Return the size of a segment of all axes."""
+        return self.images * prod(size + layout.reach for size, layout in zip(self.size, self.layouts, strict=True))
+
+
+class Pass(NamedTuple):
+    """The tables of one run of the kernel; see dense.pyx."""
+
+    tile: np.ndarray
+    axes: np.ndarray
+    segments: tuple[np.ndarray, ...]
+    phases: tuple[np.ndarray, ...]
+    parts: np.ndarray
+    source: np.ndarray
+    offset: np.ndarray
+    weight_at: np.ndarray
+    where: np.ndarray
+    tap: np.ndarray  # for each part, phase and tap its number in the kernel, or -1
+    group_weights: int  # numbers from group to group in the packed weights, or
+    direct: bool = False  # in the weight as it lies, which is read without packing
+    merged: bool = False  # some weights are zeros that are not there: all numbers must be finite
+    outs: np.ndarray = np.ones(3, np.intp)  # outputs of a lane on each axis
+    first: np.ndarray | None = None  # by minimal filtering: where in `tap` the part's taps begin
+
+    @property
+    def minimal(self) -> bool:
+        """Whether minimal filtering computes it."""
+        return self.first is not None
+
+
+def cut(size: int, most: int, unit: int = 1) -> int:
+    """Return the size of equal pieces of at most `most`, rounded up to a unit."""
+    return ceil(ceil(size, ceil(size, most)), unit) * unit
+
+
+def box_of(problem: Problem, domain: Sequence[int], layouts: Sequence[Layout], lanes: int) -> tuple[int, ...]:
+    """Return the sizes on (images, D, H, W) of a tile of about so many lanes."""
+    reach = [0, *(layout.reach for layout in layouts)]
+    sizes = [1, 1, 1, 1]
+    used = 1  # lanes from the start of one row (plane, image) to the start of the next
+    total = 1
+    for axis in (3, 2, 1, 0):
+        extent = domain[axis]
+        fitting = max(1, (lanes - total) // used + 1)
+        sizes[axis] = extent if fitting >= extent else cut(extent, fitting, problem.lanes if axis == 3 else 1)
+        sizes[axis] = min(sizes[axis], extent)
+        total += (sizes[axis] - 1) * used
+        used *= sizes[axis] + reach[axis]
+        if sizes[axis] < extent:
+            break
+    return tuple(sizes)
+
+
+def lanes_of(box: Sequence[int], layouts: Sequence[Layout]) -> int:
+    """Return the lanes of a tile of these sizes."""
+    lanes = 0
+    for size, reach in zip(box, (0, *(layout.reach for layout in layouts)), strict=True):
+        lanes = lanes * (size + reach) + size - 1
+    return lanes + 1
+
+
+def ints(values: object) -> np.ndarray:
+    return np.ascontiguousarray(values, np.intp)
+
+
+def places(reads: Sequence[np.ndarray], tile: Tile) -> np.ndarray:
+    """Return where all combinations of what is read on three axes begin in scratch."""
+    number, at, length = [], [], []
+    for layout, source, size in zip(tile.layouts, reads, tile.size, strict=True):
+        place = np.searchsorted(layout.source, source)
+        number.append(layout.segment[place])
+        at.append(layout.at[place])
+        length.append(size + layout.reach)
+    return outer(number, [len(layout.first) for layout in tile.layouts]) * tile.segment() + outer(at, length)
+
+
+def outer(numbers: list[np.ndarray], sizes: list[int]) -> np.ndarray:
+    """Return the places of all combinations of three indices in an array of these sizes, in order."""
+    d, h, w = np.ix_(*numbers)
+    return ((d * sizes[1] + h) * sizes[2] + w).reshape(-1)
+
+
+def axis_tables(problem: Problem, axes: Sequence[Phases], tile: Tile) -> Heads:
+    """Return the first tables of a pass: of the tile, the axes, their segments and phases."""
+    sizes = [
+        (axis[0] if problem.forward else axis[1], p.step, p.out_step, int(p.counts.max()), n, layout.reach)
+        for axis, p, n, layout in zip(problem.axes, axes, tile.size, tile.layouts, strict=True)
+    ]
+    segment = tile.segment()
+    pitch = prod(len(layout.first) for layout in tile.layouts) * segment
+    return (
+        ints((tile.images, tile.share, tile.chunk, segment, pitch)),
+        ints(sizes),
+        tuple(ints(layout.first) for layout in tile.layouts),
+        tuple(ints(np.stack((axis.start, axis.counts), axis=1)) for axis in axes),
+    )
