@@ -203,7 +203,8 @@ def _conv_transpose(
     dilation: Any, output_size: Any, out: Any,
 ) -> np.ndarray:  # fmt: skip
     call = (
-        _name("conv_transpose"), rank, input, weight, bias, stride, padding, output_padding, groups, dilation, output_size
+        _name("conv_transpose"), rank, input, weight, bias, stride, padding, output_padding, groups, dilation,
+        output_size,
     )  # fmt: skip
     if out is None and (result := _repeat.again(call)) is not None:
         return result
@@ -230,7 +231,8 @@ def _backward(
     dilation: Any, output_mask: Any,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     call = (
-        _name("backward"), rank, grad_output, input, weight, stride, padding, output_padding, groups, dilation, output_mask
+        _name("backward"), rank, grad_output, input, weight, stride, padding, output_padding, groups, dilation,
+        output_mask,
     )  # fmt: skip
     if (found := _repeat.again(call)) is not None:
         return found
