@@ -1,5 +1,5 @@
-# The structures in which C describes problems: their defaults, and the way from them to the builders of plans, which
-# are Python. Included by door.pyx.
+# The structures in which C describes problems, and the way from them to the builders of plans, which are Python.
+# Included by door.pyx.
 
 if (
     sizeof(ConvTranspose) != sizeof(upsampling_conv_transpose)
@@ -17,72 +17,6 @@ DTYPES = (
     None, "float32", "float64", "float16", "bfloat16", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64",
     "int64", "complex64", "complex128",
 )
-
-
-cdef ConvTranspose conv_transpose_problem() noexcept nogil:
-    """One pixel, one channel, a kernel of one weight, in two dimensions."""
-    cdef ConvTranspose p
-    cdef int i
-    memset(&p, 0, sizeof(p))
-    p.size, p.rank, p.dtype = sizeof(p), 2, FLOAT32
-    p.batch = p.in_channels = p.out_channels = p.groups = 1
-    for i in range(3):
-        p.input[i] = p.kernel[i] = p.stride[i] = p.dilation[i] = 1
-    return p
-
-
-cdef MaxPool max_pool_problem() noexcept nogil:
-    """One pixel, one channel, windows of one pixel as far apart as they are large, with indices."""
-    cdef MaxPool p
-    cdef int i
-    memset(&p, 0, sizeof(p))
-    p.size, p.rank, p.dtype, p.indices = sizeof(p), 2, FLOAT32, 1
-    p.batch = p.channels = 1
-    for i in range(3):
-        p.input[i] = p.kernel[i] = p.dilation[i] = 1
-    return p
-
-
-cdef MaxUnpool max_unpool_problem() noexcept nogil:
-    """One pixel to one."""
-    cdef MaxUnpool p
-    cdef int i
-    memset(&p, 0, sizeof(p))
-    p.size, p.rank, p.dtype = sizeof(p), 2, FLOAT32
-    p.batch = p.channels = 1
-    for i in range(3):
-        p.input[i] = p.output[i] = 1
-    return p
-
-
-cdef Interpolate interpolate_problem() noexcept nogil:
-    """One pixel, linear; the output's size or scale must be set."""
-    cdef Interpolate p
-    cdef int i
-    memset(&p, 0, sizeof(p))
-    p.size, p.rank, p.dtype, p.mode = sizeof(p), 2, FLOAT32, LINEAR
-    p.batch = p.channels = 1
-    for i in range(3):
-        p.input[i] = 1
-    return p
-
-
-cdef Resize resize_problem() noexcept nogil:
-    """A pixel of three colours, bicubic, antialiased."""
-    cdef Resize p
-    memset(&p, 0, sizeof(p))
-    p.size, p.dtype, p.channels, p.mode, p.antialias = sizeof(p), UINT8, 3, BICUBIC, 1
-    p.height = p.width = p.out_height = p.out_width = 1
-    return p
-
-
-cdef PixelShuffle pixel_shuffle_problem() noexcept nogil:
-    """Four channels of one pixel to a square."""
-    cdef PixelShuffle p
-    memset(&p, 0, sizeof(p))
-    p.size, p.dtype, p.channels, p.factor = sizeof(p), FLOAT32, 4, 2
-    p.batch = p.height = p.width = 1
-    return p
 
 
 cdef object dtype_of(int code):

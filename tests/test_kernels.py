@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import ctypes
+import json
+import re
 import shutil
 import subprocess
 import sysconfig
+from pathlib import Path
+from typing import Any
 
+import c_table
 import numpy as np
 import pytest
 
 import upsampling as up
 from upsampling import kernels
 
-SIZE = ctypes.c_ssize_t
-MOVE = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, SIZE, SIZE, SIZE, SIZE, ctypes.c_int
-)
-
-
-class Table(ctypes.Structure):
-    """upsampling_api of ABI 1: a field may be appended, none may change."""
-
-    _fields_ = [
-        ("abi", ctypes.c_int),
-        ("size", ctypes.c_size_t),
-        ("status_message", ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_int)),
-        ("max_unpool", MOVE),
-        ("max_unpool_backward", MOVE),
-    ]
+FROZEN = Path(__file__).parent / "frozen" / "abi.json"
 
 
 @pytest.fixture
-def table() -> Table:
-    get = ctypes.pythonapi.PyCapsule_GetPointer
-    get.restype, get.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
-    return Table.from_address(get(kernels._C_API, b"upsampling.kernels._C_API"))
+def table() -> c_table.Table:
+    return c_table.table()
 
 
 def call(function, source, indices, target, plane, threads=1, item=None):
@@ -48,9 +36,9 @@ def call(function, source, indices, target, plane, threads=1, item=None):
 
 def test_table_names_its_abi_and_size(table):
     assert table.abi == 1
-    assert table.size >= ctypes.sizeof(Table)
-    messages = {table.status_message(status) for status in range(4)}
-    assert len(messages) == 4
+    assert table.size >= ctypes.sizeof(c_table.Table)
+    messages = {table.status_message(status) for status in range(5)}
+    assert len(messages) == 5
     assert table.status_message(99) == b"unknown status"
 
 
@@ -86,14 +74,96 @@ def test_wrong_sizes_write_nothing(table, sizes):
     assert (out == 7).all()
 
 
-@pytest.mark.parametrize("language", ["c", "c++"])
-def test_header_compiles_without_warnings(language, tmp_path):
+def compiled(language: str, text: str, folder: Path) -> None:
+    """Compile a program that includes the header, with all warnings as errors."""
     compiler = shutil.which("cc" if language == "c" else "c++")
     if compiler is None:
         pytest.skip("there is no compiler for it")
-    source = tmp_path / "client.c"
-    source.write_text('#include "upsampling.h"\nconst upsampling_api *table(void) { return upsampling_import(); }\n')
+    source = folder / "client.c"
+    source.write_text('#include "upsampling.h"\n' + text)
     standard = "-std=c99" if language == "c" else "-std=c++17"
     command = [compiler, "-x", language, standard, "-Wall", "-Wextra", "-pedantic", "-Werror", "-c", str(source)]
     folders = [f"-I{up.get_include()}", "-isystem", sysconfig.get_paths()["include"]]
-    subprocess.run([*command, *folders, "-o", str(tmp_path / "client.o")], check=True)
+    subprocess.run([*command, *folders, "-o", str(folder / "client.o")], check=True)
+
+
+DEFAULTS = "".join(
+    f"upsampling_{name} default_{name} = UPSAMPLING_{name.upper()}_INIT;\n" for name in c_table.STRUCTURES
+)
+
+
+@pytest.mark.parametrize("language", ["c", "c++"])
+def test_header_compiles_without_warnings(language, tmp_path):
+    use = (
+        "extern const upsampling_api *table(void);\nconst upsampling_api *table(void) { return upsampling_import(); }\n"
+    )
+    compiled(language, use + DEFAULTS, tmp_path)
+
+
+def layout(structure: type[ctypes.Structure]) -> dict[str, int]:
+    """The structure's size, and where its fields lie."""
+    fields = [field[0] for field in structure._fields_]
+    return {"": ctypes.sizeof(structure)} | {name: getattr(structure, name).offset for name in fields}
+
+
+LAYOUTS = {
+    "upsampling_api": layout(c_table.Table),
+    "upsampling_array": layout(c_table.Array),
+    **{f"upsampling_{name}": layout(structure) for name, structure in c_table.STRUCTURES.items()},
+}
+
+
+def test_header_has_the_layouts_of_these_tests(tmp_path):
+    checks = [
+        f"char check_{i}[{f'offsetof({name}, {field})' if field else f'sizeof({name})'} == {number} ? 1 : -1];\n"
+        for i, (name, field, number) in enumerate(
+            (name, field, number) for name, fields in LAYOUTS.items() for field, number in fields.items()
+        )
+    ]
+    compiled("c", "".join(checks), tmp_path)
+
+
+def frozen() -> dict[str, Any]:
+    """Everything that a compiled program relies on."""
+    functions = {}
+    name_of = ctypes.pythonapi.PyCapsule_GetName
+    name_of.restype, name_of.argtypes = ctypes.c_char_p, (ctypes.py_object,)
+    for name, capsule in kernels.__pyx_capi__.items():
+        functions[name] = name_of(capsule).decode()
+    header = Path(up.get_include(), "upsampling.h").read_text()
+    numbers = {name: int(number) for name, number in re.findall(r"(UPSAMPLING_\w+) = (\d+)", header)}
+    return {
+        "abi": kernels_abi(),
+        "structures": LAYOUTS,
+        "functions": functions,
+        "addresses": sorted(kernels.addresses),
+        "numbers": numbers,
+    }
+
+
+def kernels_abi() -> int:
+    return c_table.table().abi
+
+
+def test_what_compiled_programs_rely_on_is_as_it_was():
+    """Regenerate with: python tests/test_kernels.py, when something was appended, and never for another reason."""
+    before = json.loads(FROZEN.read_text())
+    now = frozen()
+    message = (
+        "{} has changed: programs that were compiled with an earlier release would break. Append a new name or field "
+        "instead (and run python tests/test_kernels.py), or raise UPSAMPLING_ABI"
+    )
+    assert now["abi"] == before["abi"], message.format("the ABI number")
+    for kind in ("functions", "numbers"):
+        for name, value in before[kind].items():
+            assert now[kind].get(name) == value, message.format(name)
+    for name, fields in before["structures"].items():
+        for field, number in fields.items():
+            larger = field == "" and now["structures"][name][field] >= number
+            assert larger or now["structures"][name].get(field) == number, message.format(f"{name}.{field}")
+    assert set(before["addresses"]) <= set(now["addresses"]), message.format("addresses")
+    assert now == before, "something was appended: run python tests/test_kernels.py, which freezes it too"
+
+
+if __name__ == "__main__":
+    FROZEN.write_text(json.dumps(frozen(), indent=1) + "\n")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import bounds
@@ -11,6 +14,7 @@ import numpy as np
 import plan_calls
 import pytest
 
+import upsampling as up
 from upsampling import kernels
 
 TABLE = c_table.table()
@@ -91,3 +95,152 @@ def test_channels_last_and_threads(case, threads, threads_forced):
         # A weight is in C order whatever the order of pictures is: `execute` copies what is not as planned.
         check(plan, call, last)
         check(plan, call)
+
+
+def conv(**fields: Any) -> Any:
+    given = {
+        "in_channels": 4,
+        "out_channels": 3,
+        "input": (5, 6),
+        "kernel": (3, 3),
+        "stride": (2, 2),
+        "padding": (1, 1),
+    }
+    return kernels.plan("conv_transpose", **(given | fields))
+
+
+def conv_arrays(dtype: str = "float32") -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.standard_normal(shape).astype(dtype) for shape in ((1, 4, 5, 6), (4, 3, 3, 3), (3,)))
+    return x, w, b, up.conv_transpose2d(x, w, b, stride=2, padding=1)
+
+
+def refused(plan: Any, *arrays: np.ndarray | None, **options: Any) -> str:
+    assert c_table.execute(plan.address, *arrays, **options) == 3
+    return TABLE.last_error().decode()
+
+
+def test_wrong_arrays_are_refused_and_nothing_is_written():
+    plan = conv()
+    x, w, b, _ = conv_arrays()
+    y = np.full((1, 3, 9, 11), 7, np.float32)
+    assert "4 arrays, but 3" in refused(plan, x, w, y)
+    assert "array 1 of 4 is NULL" in refused(plan, x, None, b, y)
+    assert "array 0" in refused(plan, x[:, :, :4], w, b, y)
+    inside = y.reshape(-1)[:120].reshape(x.shape)
+    assert "array 3, which is written, shares memory with array 0" in refused(plan, inside, w, b, y)
+    assert "scratch_size" in refused(plan, x, w, b, y, scratch=np.empty(16, np.uint8))
+    assert TABLE.execute(None, None, 0, None, 0, None) == 3
+    assert (y == 7).all()
+
+
+def test_wrong_problems_are_refused_in_words():
+    problem, plan = c_table.ConvTranspose(), ctypes.c_void_p()
+    assert TABLE.plan_conv_transpose(None, 0, ctypes.byref(plan)) == 3
+    problem.size, problem.rank, problem.dtype = ctypes.sizeof(problem), 2, 1
+    assert TABLE.plan_conv_transpose(ctypes.byref(problem), 0, ctypes.byref(plan)) == 3
+    assert b"groups must divide" in TABLE.last_error()
+    problem.groups, problem.dtype = 1, 99
+    assert TABLE.plan_conv_transpose(ctypes.byref(problem), 0, ctypes.byref(plan)) == 3
+    assert b"dtype must be one of" in TABLE.last_error()
+    assert TABLE.plan_conv_transpose(ctypes.byref(problem), 9, ctypes.byref(plan)) == 3
+    assert b"operation must be one of" in TABLE.last_error()
+    with pytest.raises(TypeError, match="no field 'colour'"):
+        kernels.plan("resize", colour=1)
+    with pytest.raises(ValueError, match="operator must be one of"):
+        kernels.plan("sharpen")
+    with pytest.raises(ValueError, match="operation of resize must be one of"):
+        kernels.plan("resize", "backward")
+
+
+def test_structures_make_the_plans_that_python_makes():
+    x, w, b, wanted = conv_arrays("float64")
+    problem, plan = c_table.ConvTranspose(), ctypes.c_void_p()
+    problem.size, problem.rank, problem.dtype, problem.batch, problem.groups = ctypes.sizeof(problem), 2, 2, 1, 1
+    problem.in_channels, problem.out_channels = 4, 3
+    problem.input[:2], problem.kernel[:2] = (5, 6), (3, 3)
+    problem.stride[:2], problem.padding[:2], problem.dilation[:2] = (2, 2), (1, 1), (1, 1)
+    problem.weight, problem.bias = w.ctypes.data, b.ctypes.data
+    assert TABLE.plan_conv_transpose(ctypes.byref(problem), 0, ctypes.byref(plan)) == 0, TABLE.last_error()
+    shape = (ctypes.c_ssize_t * 5)()
+    assert TABLE.plan_shape(plan, 1, shape) == 4
+    assert tuple(shape[:4]) == wanted.shape
+    assert TABLE.plan_shape(plan, 2, shape) == -1
+    y, size = np.empty_like(wanted), ctypes.c_size_t()
+    assert TABLE.scratch_size(plan, None, 0, ctypes.byref(size)) == 0
+    scratch = np.empty(size.value, np.uint8)
+    assert TABLE.execute_plain(plan, x.ctypes.data, y.ctypes.data, None, None, scratch.ctypes.data, size) == 0
+    bounds.same_bits(y, wanted)
+    TABLE.free_plan(plan)
+    TABLE.free_plan(None)
+
+
+def test_an_older_structure_has_defaults_for_what_it_lacks():
+    problem, plan = c_table.Interpolate(), ctypes.c_void_p()
+    problem.size = c_table.Interpolate.mode.offset  # compiled before mode was there
+    problem.rank, problem.dtype, problem.batch, problem.channels = 2, 1, 1, 1
+    problem.input[:2], problem.output[:2] = (2, 2), (4, 4)
+    problem.mode = 99
+    assert TABLE.plan_interpolate(ctypes.byref(problem), 0, ctypes.byref(plan)) == 0, TABLE.last_error()
+    x, y = np.arange(4, dtype=np.float32).reshape(1, 1, 2, 2), np.empty((1, 1, 4, 4), np.float32)
+    assert c_table.execute(plan, x, y) == 0
+    bounds.same_bits(y, up.interpolate(x, size=4, mode="bilinear"))
+    TABLE.free_plan(plan)
+
+
+@pytest.mark.parametrize("operation", ["forward", "backward"])
+def test_a_position_outside_is_found_before_anything_is_written(operation):
+    plan = kernels.plan("max_unpool", operation, channels=2, input=(2, 2), output=(4, 4))
+    arrays = [np.zeros(shape, np.float32) for shape in ((1, 2, 2, 2), (1, 2, 4, 4))]
+    source, target = arrays if operation == "forward" else arrays[::-1]
+    target[...] = 7
+    for wrong in (-1, 16, 2**40):
+        at = np.zeros((1, 2, 2, 2), np.int64)
+        at[0, 1, 1, 1] = wrong
+        assert c_table.execute(plan.address, source, at, target) == 1
+        assert c_table.execute(plan.address, source, strange(at), target) == 1
+    assert (target == 7).all()
+
+
+def test_a_flag_ends_an_execution():
+    plan = conv(input=(200, 200), threads=2)
+    x, w, b, y = (np.zeros(shape, np.float32) for shape in plan.shapes)
+    flag = ctypes.c_int(1)
+    assert TABLE.execute(plan.address, c_table.arrays([x, w, b, y]), 4, None, 0, ctypes.byref(flag)) == 4
+    flag.value = 0
+    assert TABLE.execute(plan.address, c_table.arrays([x, w, b, y]), 4, None, 0, ctypes.byref(flag)) == 0
+
+
+def test_one_plan_in_eight_threads():
+    plan = conv(threads=2)
+    x, w, b, wanted = conv_arrays()
+
+    def work(number: int) -> bool:
+        y = np.empty_like(wanted)
+        scratch = np.empty(plan.scratch_size, np.uint8)
+        for i in range(300):
+            y[...] = 0
+            status = c_table.execute(plan.address, x, w, b, y, scratch=scratch if i % 2 else None)
+            if status or not np.array_equal(y, wanted):
+                return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(8)))
+
+
+def test_plans_are_freed():
+    import tracemalloc
+
+    def some() -> int:
+        for _ in range(200):
+            conv(weight=np.ones((4, 3, 3, 3), np.float32))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    some()
+    tracemalloc.start()
+    some()
+    grown = -some() + some()
+    tracemalloc.stop()
+    assert grown < 200 * 50  # a plan has some kilobytes

@@ -4,6 +4,8 @@ Plain C types only; the structures are those of include/upsampling.h, which expl
 Every int that is returned is a status, 0 for success. Names, signatures and meanings only ever grow.
 """
 
+from libc.string cimport memset
+
 cdef enum:
     STATUS_OK = 0
     STATUS_BAD_INDEX = 1
@@ -136,12 +138,73 @@ cdef struct PixelShuffle:
 cdef struct Plan:
     int reserved
 
-cdef ConvTranspose conv_transpose_problem() noexcept nogil
-cdef MaxPool max_pool_problem() noexcept nogil
-cdef MaxUnpool max_unpool_problem() noexcept nogil
-cdef Interpolate interpolate_problem() noexcept nogil
-cdef Resize resize_problem() noexcept nogil
-cdef PixelShuffle pixel_shuffle_problem() noexcept nogil
+# Problems with defaults; inline, so that they have the structures that the calling program was compiled with.
+
+cdef inline ConvTranspose conv_transpose_problem() noexcept nogil:
+    """One pixel, one channel, a kernel of one weight, in two dimensions."""
+    cdef ConvTranspose p
+    cdef int i
+    memset(&p, 0, sizeof(p))
+    p.size, p.rank, p.dtype = sizeof(p), 2, FLOAT32
+    p.batch = p.in_channels = p.out_channels = p.groups = 1
+    for i in range(3):
+        p.input[i] = p.kernel[i] = p.stride[i] = p.dilation[i] = 1
+    return p
+
+
+cdef inline MaxPool max_pool_problem() noexcept nogil:
+    """One pixel, one channel, windows of one pixel as far apart as they are large, with indices."""
+    cdef MaxPool p
+    cdef int i
+    memset(&p, 0, sizeof(p))
+    p.size, p.rank, p.dtype, p.indices = sizeof(p), 2, FLOAT32, 1
+    p.batch = p.channels = 1
+    for i in range(3):
+        p.input[i] = p.kernel[i] = p.dilation[i] = 1
+    return p
+
+
+cdef inline MaxUnpool max_unpool_problem() noexcept nogil:
+    """One pixel to one."""
+    cdef MaxUnpool p
+    cdef int i
+    memset(&p, 0, sizeof(p))
+    p.size, p.rank, p.dtype = sizeof(p), 2, FLOAT32
+    p.batch = p.channels = 1
+    for i in range(3):
+        p.input[i] = p.output[i] = 1
+    return p
+
+
+cdef inline Interpolate interpolate_problem() noexcept nogil:
+    """One pixel, linear; the output's size or scale must be set."""
+    cdef Interpolate p
+    cdef int i
+    memset(&p, 0, sizeof(p))
+    p.size, p.rank, p.dtype, p.mode = sizeof(p), 2, FLOAT32, LINEAR
+    p.batch = p.channels = 1
+    for i in range(3):
+        p.input[i] = 1
+    return p
+
+
+cdef inline Resize resize_problem() noexcept nogil:
+    """A pixel of three colours, bicubic, antialiased."""
+    cdef Resize p
+    memset(&p, 0, sizeof(p))
+    p.size, p.dtype, p.channels, p.mode, p.antialias = sizeof(p), UINT8, 3, BICUBIC, 1
+    p.height = p.width = p.out_height = p.out_width = 1
+    return p
+
+
+cdef inline PixelShuffle pixel_shuffle_problem() noexcept nogil:
+    """Four channels of one pixel to a square."""
+    cdef PixelShuffle p
+    memset(&p, 0, sizeof(p))
+    p.size, p.dtype, p.channels, p.factor = sizeof(p), FLOAT32, 4, 2
+    p.batch = p.height = p.width = 1
+    return p
+
 
 cdef int plan_conv_transpose(const ConvTranspose* problem, int operation, Plan** plan) noexcept nogil
 cdef int plan_max_pool(const MaxPool* problem, int operation, Plan** plan) noexcept nogil
