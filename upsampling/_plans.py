@@ -95,14 +95,15 @@ def _dtype(value: Any) -> np.dtype:
 
 
 def _new(shape: Sequence[int], dtype: Any, channels_last: bool = False) -> np.ndarray:
-    """Return an array that stands for one of the plan's: its memory is never touched."""
+    """Return an array that stands for one of the plan's."""
     if min(shape) < 0:
         raise ValueError(f"sizes must not be negative, got {tuple(shape)}")
     if channels_last:
         return np.moveaxis(_new((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
     if prod(shape) * np.dtype(dtype).itemsize > _args.LARGEST:
         raise MemoryError(f"an array of shape {tuple(shape)} and dtype {np.dtype(dtype)} does not fit in memory")
-    return np.empty(shape, dtype)
+    # Zeros, for kernels look at positions, which are to be inside of planes.
+    return np.zeros(shape, dtype) if dtype is np.int64 else np.empty(shape, dtype)
 
 
 @contextmanager
