@@ -20,6 +20,7 @@ typedef struct call {
     int read, written;        /* how many of each */
     int threads;              /* that share the work */
     int stop;                 /* set where the call is to end before its work is done */
+    int again;                /* set by the kernel where, for the values of an array, it has to be done in another way */
     const int *cancel;        /* the caller's flag that says so, or NULL */
     int (*ask)(void);         /* whether to stop, asked by the calling thread some times a second; or NULL */
     int patience, pace;       /* tasks until it asks again */

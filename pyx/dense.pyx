@@ -209,9 +209,8 @@ cdef struct Job:
     const Pass* passes
     Py_ssize_t count
     bint whole  # the passes write all of y
-    unsigned char* marks  # of images in which something that is not finite met others: they must be made apart,
-    bint again  # and were not, for there is no
-    const Pass* apart
+    unsigned char* marks  # of images in which something that is not finite met others: they must be made apart
+    const Pass* apart  # by these, or NULL
     Py_ssize_t apart_count
     bint apart_whole
     Py_ssize_t x_size
@@ -400,7 +399,7 @@ cdef void run(Call* call) noexcept nogil:
     cdef bint right = run_passes(job, job.passes, job.count, job.whole), marked = False
     for n in range(job.y_shape[0]):
         marked |= job.marks[n]
-    job.again = (marked or not right) and job.apart == NULL
+    job.call.again = (marked or not right) and job.apart == NULL
     if job.apart == NULL or job.call.stop:
         return
     if not right:
@@ -521,7 +520,7 @@ def transposed(
     if perform(&job.call, sizeof(job), run):
         keep((passes, apart))
         return False
-    return job.again
+    return job.call.again
 
 
 def shape():

@@ -1,13 +1,13 @@
 """Items put at positions of a plane, and fetched from there: every dtype, moved by its size in bytes.
 
 values are (N, C, L) and planes (N, C, P) items, both with a last axis that holds an item's bytes; positions are
-(N, C, L) and all checked before anything is written. A task is one plane, so each element has one writer; where a
-position stands twice the last in row-major order wins.
+(N, C, L) and checked. A task is one plane, so each element has one writer; where a position stands twice the last in
+row-major order wins.
 """
 
 from cython cimport view
 from cython.parallel cimport prange
-from upsampling._kernels.calls cimport Call, call_scratch, enter, leave, perform, stopped
+from upsampling._kernels.calls cimport Call, call_scratch, perform, stopped
 from plane cimport fetch_plane, inside, position, put_plane
 
 ctypedef const unsigned char[:, :, :, ::view.contiguous] items
@@ -72,36 +72,60 @@ cdef void set_job(Job* job, items x, const position[:, :, :] at, items y, Py_ssi
         job.xs[i], job.ats[i], job.ys[i] = x.strides[i], at.strides[i], y.strides[i]
 
 
-cdef bint all_inside(const position[:, :, :] at, Py_ssize_t plane, int num_threads) noexcept:
-    """Whether all positions lie in their planes."""
-    cdef Py_ssize_t C = at.shape[1], task, i
-    cdef int outside = 0, threads = enter(num_threads)
-    for task in prange(at.shape[0] * C, nogil=True, num_threads=threads, schedule="static"):
-        for i in range(at.shape[2]):
-            outside |= not inside(at[task // C, task % C, i], plane)
-    leave(threads)
-    return not outside
+# A call; its array is the positions.
+cdef struct CheckJob:
+    Call call
+    Py_ssize_t images
+    Py_ssize_t channels
+    Py_ssize_t count
+    Py_ssize_t ats[3]
+    Py_ssize_t plane
+
+
+cdef void run_check(Call* call) noexcept nogil:
+    cdef CheckJob* job = <CheckJob*>call
+    cdef Py_ssize_t C = job.channels, task
+    cdef int found = 0
+    for task in prange(job.images * C, num_threads=call.threads, schedule="static"):
+        if not stopped(call):
+            found |= some_outside(of_plane(call.array[0], job.ats, C, task), job.ats[2], job.count, job.plane)
+    call.again = found
+
+
+cdef int some_outside(const char* at, Py_ssize_t ats, Py_ssize_t count, Py_ssize_t plane) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int found = 0
+    for i in range(count):
+        found |= not inside((<const position*>(at + i * ats))[0], plane)
+    return found
+
+
+def outside(const position[:, :, :] at, Py_ssize_t plane, int num_threads):
+    """Whether some position is none in a plane of so many items."""
+    cdef CheckJob job
+    cdef int i
+    job.call.array[0] = <void*>&at[0, 0, 0]
+    job.call.read = 1
+    job.call.written = 0
+    job.call.threads = num_threads
+    job.call.shared = job.call.each = 0
+    job.images, job.channels, job.count, job.plane = at.shape[0], at.shape[1], at.shape[2], plane
+    for i in range(3):
+        job.ats[i] = at.strides[i]
+    perform(&job.call, sizeof(job), run_check)
+    return bool(job.call.again)
 
 
 def put(items x, const position[:, :, :] at, writable_items y, int num_threads):
-    """Clear y, then write each item of x at its position; True, with nothing written, where one is not in y."""
+    """Clear y, then write each item of x at its position."""
     cdef Job job
-    if not all_inside(at, y.shape[2], num_threads):
-        return True
     set_job(&job, x, at, y, y.shape[2], num_threads)
     perform(&job.call, sizeof(job), run_put)
-    return False
 
 
 def fetch(items g, const position[:, :, :] at, writable_items y, int num_threads):
-    """The adjoint of put: each item of y from its position in g, but zero where a later one has the same position.
-
-    True, with nothing written, where a position is not in g.
-    """
+    """The adjoint of put: each item of y from its position in g, but zero where a later one has the same position."""
     cdef Job job
-    if not all_inside(at, g.shape[2], num_threads):
-        return True
     set_job(&job, g, at, y, g.shape[2], num_threads)
     job.call.each = (g.shape[2] + 63) // 64 * 64
     perform(&job.call, sizeof(job), run_fetch)
-    return False

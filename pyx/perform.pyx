@@ -103,7 +103,7 @@ cdef int perform(Call* job, Py_ssize_t size, Run run) except -1:
     MemoryError where there is no scratch, before anything is written; what a signal's handler raised, in the middle.
     """
     cdef Py_ssize_t bytes
-    job.stop = 0
+    job.stop = job.again = 0
     job.cancel = NULL
     if recorder != NULL:
         (<object>recorder).add(<size_t>job, size, <size_t>run)

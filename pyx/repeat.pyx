@@ -6,27 +6,32 @@ and on the shapes, dtypes and layouts of arrays alone, so it holds for every lat
 `again` makes a key of them, in which True is not 1 and 1 is not 1.0; arguments of any other kind (and arrays that are
 not in C order, native and aligned) have no key, and take the way through the checks.
 
-An operator hands `remember` the kernels that it called, with their arguments. Arguments that are views of the call's
-arrays or of its results become slots, filled anew by the next call; the others, tables of a plan, stay. The number of
-threads, always a kernel's last argument, is asked for again. A kernel that returns True has not done its work for the
-values of an array: then the call takes the way through the checks, which say what is wrong or do it otherwise.
+An operator hands `remember` the kernels that it called, with their arguments. Each is called once more, to record its
+job (see perform.pyx). Where the job points to one of the call's arrays, or of its results, the next call has its own
+array; all else, such as the tables of a plan, stays. The number of threads is asked for again. A job that sets `again`
+has not done its work for the values of an array: then the call takes the way through the checks, which say what is
+wrong or do it otherwise.
 """
 
-from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.float cimport PyFloat_AS_DOUBLE
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from libc.stdint cimport int64_t, uintptr_t
 from libc.string cimport memcpy
 
+from upsampling._kernels.calls cimport CALL_ARRAYS, Call, Run, keep, perform
+
 import numpy
 
+from upsampling._kernels.calls import record, recording
 from upsampling._threads import SERIAL_WORK, threads_for
 
 cdef enum:
     WORDS = 128  # of a key
     ARRAYS = 4  # of a call, and of its results
     AXES = 8
+    MOST_JOB = 4096  # bytes
     MOST_CALLS = 512  # that are remembered; then all are forgotten
     MOST_BYTES = 1 << 14  # of the tables of a call that is remembered
     MOST_WORK = 1 << 24  # beyond, a kernel takes so long that the way there does not show
@@ -133,78 +138,51 @@ cdef bytes key_of(Key* key, tuple call):
     return PyBytes_FromStringAndSize(<char*>key.word, key.words * sizeof(int64_t))
 
 
-cdef class Layout:
-    """How a kernel sees the memory of one of a call's arrays."""
+cdef class Recorder:
+    """What a kernel's entry point makes of its arguments."""
 
-    cdef int position  # among the kernel's arguments
-    cdef int array  # of the call, or after them of the results that are wanted
-    cdef int ndim
-    cdef Py_ssize_t shape[AXES]
-    cdef Py_ssize_t strides[AXES]
-    cdef Py_ssize_t itemsize
-    cdef Py_ssize_t bytes
-    cdef bint readonly
-    cdef bytes format
+    cdef bytes job
+    cdef Run run
+    cdef object tables
 
+    def add(self, size_t address, Py_ssize_t size, size_t run):
+        self.job = PyBytes_FromStringAndSize(<char*>address, size)
+        self.run = <Run>run
 
-cdef class Memory:
-    """A view of memory that somebody else keeps alive, handed to a kernel."""
-
-    cdef Layout layout
-    cdef void* start
-
-    def __getbuffer__(self, Py_buffer* view, int flags):
-        cdef Layout layout = self.layout
-        if layout.readonly and flags & PyBUF_WRITABLE:
-            raise BufferError("this memory is not to be written")
-        view.buf = self.start
-        view.obj = self
-        view.len = layout.bytes
-        view.itemsize = layout.itemsize
-        view.readonly = layout.readonly
-        view.ndim = layout.ndim
-        view.format = <char*>layout.format if flags & PyBUF_FORMAT else NULL
-        view.shape = layout.shape
-        view.strides = layout.strides
-        view.suboffsets = NULL
-        view.internal = NULL
+    def keep(self, tables):
+        self.tables = tables
 
 
-cdef class Kernel:
-    """A kernel and its arguments."""
+cdef class KernelStep:
+    """A job of a kernel."""
 
-    cdef object function
-    cdef tuple arguments
-    cdef list layouts
+    cdef Recorder made
     cdef Py_ssize_t work
+    cdef int slots
+    cdef int position[CALL_ARRAYS]  # among the job's arrays, of
+    cdef int array[CALL_ARRAYS]  # an array of the call, or after them of the results that are wanted
 
 
-cdef class Call:
+cdef class Remembered:
     """What a call did."""
 
-    cdef tuple asked  # keeps alive what the key knows by where it lies
+    cdef tuple kept  # alive: what the key knows by where it lies, and what jobs point to
     cdef list steps
     cdef list shapes  # of the results, or None
     cdef list dtypes
     cdef bint several
 
 
-cdef Memory memory_at(Layout layout, void* start):
-    cdef Memory memory = Memory.__new__(Memory)
-    memory.layout = layout
-    memory.start = start
-    return memory
-
-
-cdef object run(Call call, Key* key):
+cdef object repeat(Remembered call, Key* key):
     """Make the results; None where a kernel has not done its work."""
-    cdef list results = [], arguments
+    cdef list results = []
     cdef void* start[2 * ARRAYS]
+    cdef char room[MOST_JOB]
+    cdef Call* job = <Call*>room
     cdef Py_buffer view
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, size
     cdef int arrays = key.arrays
-    cdef Kernel step
-    cdef Layout layout
+    cdef KernelStep step
     memcpy(start, key.memory, sizeof(key.memory))
     for i in range(len(call.shapes)):
         if call.shapes[i] is None:
@@ -217,11 +195,14 @@ cdef object run(Call call, Key* key):
         PyBuffer_Release(&view)
         results.append(result)
     for step in call.steps:
-        arguments = list(step.arguments)
-        for layout in step.layouts:
-            arguments[layout.position] = memory_at(layout, start[layout.array])
-        arguments[len(arguments) - 1] = 1 if step.work < serial else threads_for(step.work)
-        if step.function(*arguments):
+        size = len(step.made.job)
+        memcpy(job, <char*>step.made.job, size)
+        for i in range(step.slots):
+            job.array[step.position[i]] = start[step.array[i]]
+        job.threads = 1 if step.work < serial else threads_for(step.work)
+        if perform(job, size, step.made.run):
+            keep(call)
+        elif job.again:
             return None
     return tuple(results) if call.several else results[0]
 
@@ -233,31 +214,7 @@ def again(tuple call):
     if found is None:
         return None
     remembered = calls.get(found)
-    return None if remembered is None else run(<Call>remembered, &key)
-
-
-cdef Layout layout_of(object argument, int position, list starts, list sizes):
-    """The layout of an argument that is a view of all of one of some arrays; None if it is not."""
-    cdef Py_buffer view
-    cdef Layout layout
-    cdef int i
-    cdef uintptr_t start = argument.ctypes.data
-    for i in range(len(starts)):
-        if starts[i] == start and sizes[i] == argument.nbytes:
-            PyObject_GetBuffer(argument, &view, PyBUF_STRIDES | PyBUF_FORMAT)
-            layout = Layout()
-            layout.position = position
-            layout.array = i
-            layout.ndim = view.ndim
-            memcpy(layout.shape, view.shape, view.ndim * sizeof(Py_ssize_t))
-            memcpy(layout.strides, view.strides, view.ndim * sizeof(Py_ssize_t))
-            layout.itemsize = view.itemsize
-            layout.bytes = view.len
-            layout.readonly = view.readonly
-            layout.format = view.format
-            PyBuffer_Release(&view)
-            return layout
-    return None
+    return None if remembered is None else repeat(<Remembered>remembered, &key)
 
 
 cdef Py_ssize_t bytes_of(argument):
@@ -265,6 +222,29 @@ cdef Py_ssize_t bytes_of(argument):
     if isinstance(argument, tuple):
         return sum([bytes_of(item) for item in argument])
     return argument.nbytes if isinstance(argument, array_type) else 0
+
+
+cdef KernelStep step_of(function, tuple arguments, Py_ssize_t work, list starts):
+    """What a kernel does with its arguments; None if it cannot be kept."""
+    cdef KernelStep step = KernelStep()
+    cdef Call* job
+    cdef int i
+    step.made = Recorder()
+    step.work = work
+    record(step.made)
+    try:
+        function(*arguments)
+    finally:
+        record(None)
+    if step.made.job is None or len(step.made.job) > MOST_JOB:
+        return None
+    job = <Call*><char*>step.made.job
+    for i in range(job.read + job.written):
+        if <size_t>job.array[i] in starts:
+            step.position[step.slots] = i
+            step.array[step.slots] = starts.index(<size_t>job.array[i])
+            step.slots += 1
+    return step
 
 
 def remember(tuple call, results, steps, several=False, unused=()):
@@ -275,43 +255,34 @@ def remember(tuple call, results, steps, several=False, unused=()):
     """
     cdef Key key
     cdef bytes found = key_of(&key, call)
-    cdef Call kept = Call()
-    cdef Kernel step
-    cdef Layout layout
-    cdef Py_ssize_t constants = 0
-    if found is None:
+    cdef Remembered made = Remembered()
+    cdef KernelStep step
+    cdef int i
+    if found is None or recording() is not None or max([work for _, _, work in steps]) > MOST_WORK:
         return
     arrays = [value for value in (*call, *results) if type(value) is array_type]
     starts = [array.ctypes.data for array in arrays]
-    sizes = [array.nbytes for array in arrays]
-    seen = {i for i, array in enumerate(arrays) if any(array is other for other in unused)}
-    kept.asked = tuple(value.dtype if type(value) is array_type else value for value in call)
-    kept.shapes = [None if array is None else array.shape for array in results]
-    kept.dtypes = [None if array is None else array.dtype for array in results]
-    kept.several = several
-    kept.steps = []
-    for function, arguments, work in steps:
-        step = Kernel()
-        step.function = function
-        step.work = work
-        if work > MOST_WORK:
-            return
-        step.layouts = []
-        step.arguments = arguments
-        for i, argument in enumerate(arguments):
-            layout = layout_of(argument, i, starts, sizes) if type(argument) is array_type else None
-            if layout is None:
-                constants += bytes_of(argument)
-            else:
-                step.layouts.append(layout)
-                step.arguments = (*step.arguments[:i], None, *step.arguments[i + 1:])
-                seen.add(layout.array)
-        kept.steps.append(step)
-    # A kernel that does not see an array has seen a copy; one array in two places could be two another time.
-    if len(seen) < len(arrays) or len(set(starts)) < len(arrays) or constants > MOST_BYTES:
+    if len(set(starts)) < len(arrays) or not all([array.flags.c_contiguous for array in arrays]):
         return
-    if not all(array.flags.c_contiguous for array in arrays):
+    made.steps = [step_of(function, arguments, work, starts) for function, arguments, work in steps]
+    if None in made.steps:
         return
+    # A kernel that does not see an array has seen a copy.
+    seen = {i for i, array in enumerate(arrays) if any([array is other for other in unused])}
+    for step in made.steps:
+        for i in range(step.slots):
+            seen.add(step.array[i])
+    constants = [
+        item for _, arguments, _ in steps for item in arguments
+        if not (type(item) is array_type and item.ctypes.data in starts)
+    ]
+    if len(seen) < len(arrays) or bytes_of(tuple(constants)) > MOST_BYTES:
+        return
+    asked = [value.dtype if type(value) is array_type else value for value in call]
+    made.kept = (asked, constants)
+    made.shapes = [None if array is None else array.shape for array in results]
+    made.dtypes = [None if array is None else array.dtype for array in results]
+    made.several = several
     if len(calls) >= MOST_CALLS:
         calls.clear()
-    calls[found] = kept
+    calls[found] = made

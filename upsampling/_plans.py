@@ -19,6 +19,7 @@ from . import (
     _args,
     _arrays,
     _conv_args,
+    _conv_gradients,
     _conv_transpose,
     _interpolate,
     _interpolate_args,
@@ -230,15 +231,7 @@ def _conv_backward_weight(plan: Any, p: Problem) -> None:
         _clear(plan, w)
         return
     wide, wide_x = _wide(plan, w, filled=False), _wide(plan, x)
-    axes = _conv_transpose._axes(spec)
-    _kernels.load("outer", _real(wide)).weight_gradient(
-        wide_x.reshape(*x.shape[:2], -1),
-        _arrays.five_axes(_wide(plan, g)),
-        wide.reshape(*w.shape[:2], -1),
-        spec.groups,
-        *(np.array([axis[i] for axis in axes], np.intp) for i in (0, 2, 3, 4, 5)),
-        _threads.threads_for(w.size * x.size // x.shape[1]),
-    )
+    _conv_gradients.of_weight(_real(wide), _conv_transpose._axes(spec), spec.groups, wide_x, _wide(plan, g), wide)
     _narrow(plan, w, wide)
 
 
@@ -251,9 +244,7 @@ def _conv_backward_bias(plan: Any, p: Problem) -> None:
         _clear(plan, bias)
         return
     wide = _wide(plan, bias, filled=False)
-    _kernels.load("outer", _real(wide)).bias_gradient(
-        _wide(plan, g).reshape(*g.shape[:2], -1), wide, _threads.threads_for(g.size // 4)
-    )
+    _conv_gradients.of_bias(_real(wide), _wide(plan, g), wide)
     _narrow(plan, bias, wide)
 
 

@@ -56,21 +56,16 @@ def _max_unpool(
 def _move(
     name: str, source: np.ndarray, given: np.ndarray, result: np.ndarray, plane: np.ndarray, work: int
 ) -> list[_repeat.Step]:
-    """Run a kernel on positions of which the values are not checked, in planes like those of `plane`."""
-    if given.dtype.kind == "u":  # which int64 may not hold
-        _pool_args.check_inside("indices", given, math.prod(plane.shape[2:]))
-    at = _arrays.readable(_arrays.batched(given.astype(np.int64, copy=False), result.ndim - 2))
-    kernel = getattr(_kernels.load("move", "bytes"), name)
-    arguments = (
-        _bytes(_arrays.flat_planes(source)),
-        _arrays.flat_planes(at),
-        _bytes(_arrays.flat_planes(result)),
-        threads_for(work),
-    )
-    if kernel(*arguments):
-        _pool_args.check_inside("indices", given, math.prod(plane.shape[2:]))
-        raise ValueError("indices must not change during the call")
-    return [(kernel, arguments, work)]
+    """Run a kernel on positions of which the values are not checked yet, in planes like those of `plane`."""
+    size, kernel = math.prod(plane.shape[2:]), _kernels.load("move", "bytes")
+    at = _arrays.flat_planes(_arrays.readable(_arrays.batched(given.astype(np.int64, copy=False), result.ndim - 2)))
+    values, moved = _bytes(_arrays.flat_planes(source)), _bytes(_arrays.flat_planes(result))
+    checked: tuple[Any, ...] = (at, size, threads_for(at.size))
+    if given.dtype.kind == "u" or kernel.outside(*checked):  # int64 may not hold what is unsigned
+        _pool_args.check_inside("indices", given, size)
+    arguments = (values, at, moved, threads_for(work))
+    getattr(kernel, name)(*arguments)
+    return [(kernel.outside, checked, at.size), (getattr(kernel, name), arguments, work)]
 
 
 def _max_unpool_backward(rank: int, grad_output: Any, indices: Any) -> np.ndarray:

@@ -7,6 +7,7 @@ cdef extern from "call.h" nogil:
         int written
         int threads
         int stop
+        int again
         const int* cancel
         int (*ask)() noexcept nogil
         int patience
