@@ -131,7 +131,7 @@ def _contract(
     Return the step that did it.
     """
     outputs = y.shape[1] // spec.groups
-    bias = None if bias is None else np.ascontiguousarray(bias, y.dtype)
+    bias = None if bias is None else _arrays.readable(bias).astype(y.dtype, copy=False)
     axes = _axes(spec)
     if steps := _conv_plain.steps(_precision(y.dtype)[0], axes, spec.groups, x, w, bias, y, forward):
         return steps
