@@ -26,6 +26,9 @@ from products cimport LANES, ROWS, Sums, add_products, real
 from runs cimport all_finite
 from tiles cimport Axis, Part, Problem, Tile, copy_tile, start_sums, store, width_of
 
+cdef extern from "simd.h" nogil:
+    void* scratch(size_t bytes)
+
 cdef enum:
     BLOCK = 16
 
@@ -210,6 +213,8 @@ cdef struct Job:
     Py_ssize_t count
     bint whole  # the passes write all of y
     unsigned char* marks  # of images in which something that is not finite met others: they must be made apart
+    real** packed  # weights of the passes that are packed already, or NULL
+    unsigned char* finite  # of each whether all of its weights are
     const Pass* apart  # by these, or NULL
     Py_ssize_t apart_count
     bint apart_whole
@@ -329,7 +334,7 @@ cdef bint pack_by_points(Call* call, const Pass* part, const real* w, real* pack
     return not bad
 
 
-cdef bint run_pass(Job* job, const Pass* part, const real* bias, real* packed) noexcept nogil:
+cdef bint run_pass(Job* job, Py_ssize_t number, const Pass* part, const real* bias, real* packed) noexcept nogil:
     """Write the outputs of a pass; whether they are right but for images with marks.
 
     Those of a merged pass and of minimal filtering are not, where infinities and NaN met others.
@@ -342,8 +347,11 @@ cdef bint run_pass(Job* job, const Pass* part, const real* bias, real* packed) n
     for i in range(5):
         y_size *= job.y_shape[i]
     # The weight may be longer than the result, in which a number that is not finite shows as well.
-    later = part.direct and job.w_size > y_size
-    if part.direct:
+    later = part.direct and job.w_size > y_size and job.packed == NULL
+    if job.packed != NULL:
+        finite = job.finite[number]
+        w = w if part.direct else job.packed[number]
+    elif part.direct:
         finite = later or all_finite(w, job.w_size)
     else:
         finite = pack(&job.call, part, w, packed)
@@ -372,7 +380,7 @@ cdef bint run_passes(Job* job, const Pass* passes, Py_ssize_t count, bint whole)
     if not whole:
         fill_with_bias(job, bias)
     for i in range(count):
-        if not run_pass(job, &passes[i], bias, <real*>shared):
+        if not run_pass(job, i, &passes[i], bias, <real*>shared):
             return False
         if job.call.stop:
             break
@@ -387,6 +395,7 @@ cdef void run_apart(Job* job, Py_ssize_t n) noexcept nogil:
     one.call.scratch += rounded(job.y_shape[0])  # beyond the marks
     one.call.shared -= rounded(job.y_shape[0])
     one.y_shape[0] = 1
+    one.packed = NULL
     one.x_size = job.x_size // job.y_shape[0]
     run_passes(&one, job.apart, job.apart_count, job.apart_whole)
     job.call.stop |= one.call.stop
@@ -402,6 +411,7 @@ cdef void run(Call* call) noexcept nogil:
     job.call.again = (marked or not right) and job.apart == NULL
     if job.apart == NULL or job.call.stop:
         return
+    job.packed = NULL
     if not right:
         run_passes(job, job.apart, job.apart_count, job.apart_whole)
     elif marked:
@@ -481,9 +491,45 @@ cdef class Passes:
         return 0
 
 
+cdef class Packed:
+    """The weights of a plan in the order in which `transposed` reads them, for many calls."""
+
+    cdef real** weights
+    cdef unsigned char* finite
+    cdef Py_ssize_t count
+
+    def __cinit__(self, Passes passes, const real[::1] w):
+        cdef Call call
+        cdef Pass* part
+        cdef Py_ssize_t i
+        call.threads = 1
+        self.count = passes.count
+        self.weights = <real**>calloc(max(1, self.count), sizeof(real*))
+        self.finite = <unsigned char*>calloc(max(1, self.count), 1)
+        if self.weights == NULL or self.finite == NULL:
+            raise MemoryError("no memory for packed weights")
+        for i in range(self.count):
+            part = &passes.passes[i]
+            if part.direct:
+                self.finite[i] = all_finite(&w[0], w.shape[0])
+                continue
+            self.weights[i] = <real*>scratch(part.groups * part.group_weights * sizeof(real))
+            if self.weights[i] == NULL:
+                raise MemoryError("no memory for packed weights")
+            self.finite[i] = pack(&call, part, &w[0], self.weights[i])
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        if self.weights != NULL:
+            for i in range(self.count):
+                free(self.weights[i])
+        free(self.weights)
+        free(self.finite)
+
+
 def transposed(
     Passes passes, Passes apart, const real[:, :, :, :, :] x, const real[::1] w, const real[::1] bias,
-    real[:, :, :, :, :] y, int num_threads,
+    real[:, :, :, :, :] y, int num_threads, Packed packed=None,
 ):
     """Write y; True where that must be done again with `apart`, passes of a plan that lets no numbers meet that do not
     belong together, which may be None else.
@@ -503,6 +549,8 @@ def transposed(
     job.call.shared = passes.shared
     job.call.each = passes.each
     job.passes, job.count, job.whole = passes.passes, passes.count, passes.whole
+    job.packed = packed.weights if packed is not None else NULL
+    job.finite = packed.finite if packed is not None else NULL
     job.apart = NULL
     if apart is not None:
         job.call.shared = max(passes.shared, apart.shared)
@@ -518,7 +566,7 @@ def transposed(
         job.xs[i] = x.strides[i]
         job.ys[i] = y.strides[i]
     if perform(&job.call, sizeof(job), run):
-        keep((passes, apart))
+        keep((passes, apart, packed))
         return False
     return job.call.again
 

@@ -113,6 +113,9 @@ def _run_plan(
     passes, given = _passes(kernel, problem), (x, w, bias, y, problem.threads)
     # Where something that is not finite met numbers that it does not belong to, they are computed apart.
     apart = _apart(kernel, problem) if recording() else None
+    if recording() and recording().constant(w):
+        kernel.transposed(passes, apart, *given, kernel.Packed(passes, w))
+        return []
     if kernel.transposed(passes, apart, *given):
         kernel.transposed(passes, _apart(kernel, problem), *given)
     work = x.size * problem.outputs * math.prod(axis[2] for axis in problem.axes)
