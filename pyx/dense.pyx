@@ -11,8 +11,8 @@ some segments, one for each source residue or one for each source. A tap is then
 the tile the lane ((n * ld + d) * lh + h) * lw + w, where ld, lh, lw are the lengths of segments; lanes between the
 tile's rows are computed and not stored.
 
-Order of additions: blocks of BLOCK channels, each one chain from zero (channel, then tap), the blocks' sums added in
-order to the bias. It is the same for any tile, so tiles may depend on the number of threads. Every output has one
+Order of additions: blocks of channels, each one chain from zero (channel, then tap), the blocks' sums added in order,
+then the bias. It is the same for any tile, so tiles may depend on the number of threads. Every output has one
 writer. Where a weight is not finite, products with what lies outside are left out.
 """
 
@@ -24,13 +24,10 @@ from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stoppe
 from minimal cimport DEPTH, add_by_points, mark_images, pack_rows
 from products cimport LANES, ROWS, Sums, add_products, real
 from runs cimport all_finite
-from tiles cimport Axis, Part, Problem, Tile, copy_tile, start_sums, store, width_of
+from tiles cimport Axis, Part, Problem, Tile, copy_tile, store, width_of
 
 cdef extern from "simd.h" nogil:
     void* scratch(size_t bytes)
-
-cdef enum:
-    BLOCK = 16
 
 
 cdef void add_without_outside(const Sums* s, Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t outside) noexcept nogil:
@@ -53,10 +50,12 @@ cdef void add_without_outside(const Sums* s, Py_ssize_t rows, Py_ssize_t lanes, 
                     for v in range(count):
                         chain[v] = chain[v] if b[outside + v] - b[v] == 1 else chain[v] + a * b[v]
             for v in range(count):
-                if s.after == NULL:
-                    s.y[at + v] += chain[v]
-                else:
+                if s.after != NULL:
                     s.after[at + v] = chain[v]
+                    continue
+                if not s.fresh:
+                    chain[v] = s.y[at + v] + chain[v]
+                s.y[at + v] = chain[v] if s.last == NULL else chain[v] + s.last[m]
             v0 += count
 
 
@@ -82,7 +81,8 @@ cdef void add_part(
 ) noexcept nogil:
     """Add the products of some channels to the sums of a part, block by block for some rows after the other."""
     cdef Sums sums
-    cdef Py_ssize_t rows = tile.outputs * part.phases, row = 0, at, count, c
+    cdef Py_ssize_t rows = tile.outputs * part.phases, row = 0, at, count, c, end, i
+    cdef real bias[ROWS]
     cdef const real* w
     sums.inner = find_taps(of, tile, part)
     w = tile.w + part.weight + tile.first_output * part.phases // ROWS * part.block_step + c0 * part.channel_step
@@ -94,22 +94,25 @@ cdef void add_part(
     sums.y_row = tile.width
     while row < rows:
         count = min(ROWS, rows - row)
+        for i in range(count):
+            bias[i] = tile.bias[(row + i) // part.phases]
         at = (tile.outputs * part.first_phase + row) * tile.width
         sums.y = tile.sums + at
         c = 0
         while c < channels:
-            sums.outer = min(BLOCK, channels - c)
+            sums.outer = min(of.block, channels - c)
+            end = c0 + c + sums.outer
             sums.a = w + c * part.channel_step
             sums.b = tile.copied + c * of.pitch
-            sums.before = NULL if c0 % BLOCK == 0 else tile.chains + at
-            sums.after = NULL
-            if (c0 + c + sums.outer) % BLOCK and c0 + c + sums.outer < of.channels:
-                sums.after = tile.chains + at
+            sums.before = NULL if c0 % of.block == 0 else tile.chains + at
+            sums.after = NULL if end % of.block == 0 or end == of.channels else tile.chains + at
+            sums.fresh = end <= of.block
+            sums.last = &bias[0] if end == of.channels else NULL
             if of.careful:
                 add_without_outside(&sums, count, tile.lanes, tile.outside - tile.copied)
             else:
                 add_products(count, &sums, tile.lanes)
-            c += BLOCK
+            c += of.block
         w += part.block_step
         row += ROWS
 
@@ -146,7 +149,7 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         for i in range(of.parts):
             spread = max(spread, of.part[i].taps * (min(<Py_ssize_t>DEPTH, of.channels) * width + LANES))
             products = max(products, of.part[i].taps * (outputs * of.part[i].phases // outs * width + LANES))
-    elif of.chunk % BLOCK and of.chunk < of.channels:
+    elif of.chunk % of.block and of.chunk < of.channels:
         chains = sums
     i = copied + outside + sums + chains + spread + products + LANES  # whole vectors of sums are read
     if memory != NULL:
@@ -186,7 +189,6 @@ cdef void do_task(
     tile.y = y + n * of.ys[0] + (group * of.outputs + tile.first_output) * of.ys[1]
     tile.lanes = width_of(of, tile.images, tile.count[0], tile.count[1], tile.count[2])
     tile.width = (tile.lanes + LANES - 1) // LANES * LANES
-    start_sums(of, tile)
     if of.minimal:
         add_by_points(of, tile)
         mark_images(of, tile, marks + n)
@@ -464,6 +466,7 @@ cdef class Passes:
         cdef Axis* axis
         cdef Py_ssize_t i
         of.images, of.share, of.chunk, of.segment_size, of.pitch = tables.tile.tolist()
+        of.block = tables.block
         for i in range(3):
             axis = &of.axis[i]
             axis.size, axis.step, axis.out_step, axis.domain, axis.tile, axis.reach = tables.axes[i].tolist()
