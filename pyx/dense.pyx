@@ -18,9 +18,9 @@ writer. Where a weight is not finite, products with what lies outside are left o
 
 from cython.parallel cimport parallel, prange
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcmp, memset
 
-from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
+from upsampling._kernels.calls cimport Call, call_scratch, enter, keep, leave, perform, stopped
 from minimal cimport DEPTH, add_by_points, mark_images, pack_rows
 from products cimport LANES, ROWS, Sums, add_products, real
 from runs cimport all_finite
@@ -441,6 +441,7 @@ cdef class Passes:
     cdef Py_ssize_t each
     cdef bint whole
     cdef object tables
+    cdef readonly bytes signature  # on which the order of packed weights depends
 
     def __cinit__(self, passes, bint whole, problem, steps):
         cdef Py_ssize_t i
@@ -457,6 +458,7 @@ cdef class Passes:
                 self.shared = max(
                     self.shared, rounded(self.passes[i].groups * self.passes[i].group_weights * sizeof(real))
                 )
+        self.signature = b"".join([part.signature() for part in passes])
 
     def __dealloc__(self):
         free(self.passes)
@@ -501,11 +503,10 @@ cdef class Packed:
     cdef unsigned char* finite
     cdef Py_ssize_t count
 
-    def __cinit__(self, Passes passes, const real[::1] w):
+    def __cinit__(self, Passes passes, const real[::1] w, int num_threads=1):
         cdef Call call
         cdef Pass* part
         cdef Py_ssize_t i
-        call.threads = 1
         self.count = passes.count
         self.weights = <real**>calloc(max(1, self.count), sizeof(real*))
         self.finite = <unsigned char*>calloc(max(1, self.count), 1)
@@ -519,7 +520,9 @@ cdef class Packed:
             self.weights[i] = <real*>scratch(part.groups * part.group_weights * sizeof(real))
             if self.weights[i] == NULL:
                 raise MemoryError("no memory for packed weights")
+            call.threads = enter(num_threads)
             self.finite[i] = pack(&call, part, &w[0], self.weights[i])
+            leave(call.threads)
 
     def __dealloc__(self):
         cdef Py_ssize_t i
@@ -530,6 +533,11 @@ cdef class Packed:
         free(self.finite)
 
 
+def same_bits(const unsigned char[::1] a, const unsigned char[::1] b):
+    """Whether two arrays are equal, byte by byte."""
+    return a.shape[0] == b.shape[0] and (a.shape[0] == 0 or memcmp(&a[0], &b[0], a.shape[0]) == 0)
+
+
 def transposed(
     Passes passes, Passes apart, const real[:, :, :, :, :] x, const real[::1] w, const real[::1] bias,
     real[:, :, :, :, :] y, int num_threads, Packed packed=None,
@@ -537,8 +545,8 @@ def transposed(
     """Write y; True where that must be done again with `apart`, passes of a plan that lets no numbers meet that do not
     belong together, which may be None else.
 
-    x and y each fill a piece of memory, in C order or channels-last; the bias may be None. MemoryError where scratch
-    cannot be had.
+    x and y each fill a piece of memory, in C order or channels-last; the bias may be None. So may `packed`, w as it
+    was packed for these passes. MemoryError where scratch cannot be had.
     """
     cdef Job job
     cdef int i
@@ -549,14 +557,14 @@ def transposed(
     job.call.read = 3
     job.call.written = 1
     job.call.threads = num_threads
-    job.call.shared = passes.shared
+    job.call.shared = passes.shared if packed is None else 0
     job.call.each = passes.each
     job.passes, job.count, job.whole = passes.passes, passes.count, passes.whole
     job.packed = packed.weights if packed is not None else NULL
     job.finite = packed.finite if packed is not None else NULL
     job.apart = NULL
     if apart is not None:
-        job.call.shared = max(passes.shared, apart.shared)
+        job.call.shared = max(job.call.shared, apart.shared)
         job.call.each = max(passes.each, apart.each)
         job.apart, job.apart_count, job.apart_whole = apart.passes, apart.count, apart.whole
     job.call.shared += 2 * rounded(x.shape[0])

@@ -165,7 +165,7 @@ def test_where_it_is_taken():
 
 
 def test_the_environment_variable():
-    text = "import upsampling; from upsampling import _conv_transpose as c; print(c._minimal_filtering)"
+    text = "import upsampling; from upsampling import _conv_minimal; print(_conv_minimal.allowed())"
     for value, wanted in (("0", "False"), ("1", "True")):
         environment = os.environ | {"UPSAMPLING_MINIMAL_FILTERING": value}
         done = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, check=True)

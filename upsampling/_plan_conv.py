@@ -284,7 +284,7 @@ def _weights(
 def _row_steps(problem: Problem, axes: list[Phases], tile: Tile, parts: list[Part]) -> list[int]:
     """Return the distances of rows of each part in the weight, or none where they differ or packing pays."""
     domain = [problem.batch, *(int(axis.counts.max()) for axis in axes)]
-    if prod(map(ceil, domain, (tile.images, *tile.size))) > DIRECT:
+    if problem.kept or prod(map(ceil, domain, (tile.images, *tile.size))) > DIRECT:
         return []
     steps = []
     for part in parts:

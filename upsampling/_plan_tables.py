@@ -40,6 +40,7 @@ class Problem(NamedTuple):
     itemsize: int
     merged: bool  # phases may share taps that not all of them have, with zeros for the weights that are not there
     minimal: bool  # minimal filtering may be taken
+    kept: bool = False  # weights are packed once for many calls
 
     def block(self) -> int:
         """Return the channels of a chain of additions."""
@@ -160,6 +161,10 @@ class Pass(NamedTuple):
     merged: bool = False  # some weights are zeros that are not there: all numbers must be finite
     outs: np.ndarray = np.ones(3, np.intp)  # outputs of a lane on each axis
     first: np.ndarray | None = None  # by minimal filtering: where in `tap` the part's taps begin
+
+    def signature(self) -> bytes:
+        """Return what the order of packed weights depends on, besides their shape."""
+        return b"".join(table.tobytes() for table in (self.parts, self.tap, self.outs)) + bytes([self.minimal])
 
     @property
     def minimal(self) -> bool:
