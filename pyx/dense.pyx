@@ -11,23 +11,23 @@ some segments, one for each source residue or one for each source. A tap is then
 the tile the lane ((n * ld + d) * lh + h) * lw + w, where ld, lh, lw are the lengths of segments; lanes between the
 tile's rows are computed and not stored.
 
-Order of additions: blocks of BLOCK channels, each one chain from zero (channel, then tap), the blocks' sums added in
-order to the bias. It is the same for any tile, so tiles may depend on the number of threads. Every output has one
+Order of additions: blocks of channels, each one chain from zero (channel, then tap), the blocks' sums added in order,
+then the bias. It is the same for any tile, so tiles may depend on the number of threads. Every output has one
 writer. Where a weight is not finite, products with what lies outside are left out.
 """
 
 from cython.parallel cimport parallel, prange
 from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.string cimport memcmp, memset
 
-from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
+from upsampling._kernels.calls cimport Call, call_scratch, enter, keep, leave, perform, stopped
 from minimal cimport DEPTH, add_by_points, mark_images, pack_rows
 from products cimport LANES, ROWS, Sums, add_products, real
 from runs cimport all_finite
-from tiles cimport Axis, Part, Problem, Tile, copy_tile, start_sums, store, width_of
+from tiles cimport Axis, Part, Problem, Tile, copy_tile, store, width_of
 
-cdef enum:
-    BLOCK = 16
+cdef extern from "simd.h" nogil:
+    void* scratch(size_t bytes)
 
 
 cdef void add_without_outside(const Sums* s, Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t outside) noexcept nogil:
@@ -50,10 +50,12 @@ cdef void add_without_outside(const Sums* s, Py_ssize_t rows, Py_ssize_t lanes, 
                     for v in range(count):
                         chain[v] = chain[v] if b[outside + v] - b[v] == 1 else chain[v] + a * b[v]
             for v in range(count):
-                if s.after == NULL:
-                    s.y[at + v] += chain[v]
-                else:
+                if s.after != NULL:
                     s.after[at + v] = chain[v]
+                    continue
+                if not s.fresh:
+                    chain[v] = s.y[at + v] + chain[v]
+                s.y[at + v] = chain[v] if s.last == NULL else chain[v] + s.last[m]
             v0 += count
 
 
@@ -79,7 +81,8 @@ cdef void add_part(
 ) noexcept nogil:
     """Add the products of some channels to the sums of a part, block by block for some rows after the other."""
     cdef Sums sums
-    cdef Py_ssize_t rows = tile.outputs * part.phases, row = 0, at, count, c
+    cdef Py_ssize_t rows = tile.outputs * part.phases, row = 0, at, count, c, end, i
+    cdef real bias[ROWS]
     cdef const real* w
     sums.inner = find_taps(of, tile, part)
     w = tile.w + part.weight + tile.first_output * part.phases // ROWS * part.block_step + c0 * part.channel_step
@@ -91,22 +94,25 @@ cdef void add_part(
     sums.y_row = tile.width
     while row < rows:
         count = min(ROWS, rows - row)
+        for i in range(count):
+            bias[i] = tile.bias[(row + i) // part.phases]
         at = (tile.outputs * part.first_phase + row) * tile.width
         sums.y = tile.sums + at
         c = 0
         while c < channels:
-            sums.outer = min(BLOCK, channels - c)
+            sums.outer = min(of.block, channels - c)
+            end = c0 + c + sums.outer
             sums.a = w + c * part.channel_step
             sums.b = tile.copied + c * of.pitch
-            sums.before = NULL if c0 % BLOCK == 0 else tile.chains + at
-            sums.after = NULL
-            if (c0 + c + sums.outer) % BLOCK and c0 + c + sums.outer < of.channels:
-                sums.after = tile.chains + at
+            sums.before = NULL if c0 % of.block == 0 else tile.chains + at
+            sums.after = NULL if end % of.block == 0 or end == of.channels else tile.chains + at
+            sums.fresh = end <= of.block
+            sums.last = &bias[0] if end == of.channels else NULL
             if of.careful:
                 add_without_outside(&sums, count, tile.lanes, tile.outside - tile.copied)
             else:
                 add_products(count, &sums, tile.lanes)
-            c += BLOCK
+            c += of.block
         w += part.block_step
         row += ROWS
 
@@ -143,7 +149,7 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         for i in range(of.parts):
             spread = max(spread, of.part[i].taps * (min(<Py_ssize_t>DEPTH, of.channels) * width + LANES))
             products = max(products, of.part[i].taps * (outputs * of.part[i].phases // outs * width + LANES))
-    elif of.chunk % BLOCK and of.chunk < of.channels:
+    elif of.chunk % of.block and of.chunk < of.channels:
         chains = sums
     i = copied + outside + sums + chains + spread + products + LANES  # whole vectors of sums are read
     if memory != NULL:
@@ -183,7 +189,6 @@ cdef void do_task(
     tile.y = y + n * of.ys[0] + (group * of.outputs + tile.first_output) * of.ys[1]
     tile.lanes = width_of(of, tile.images, tile.count[0], tile.count[1], tile.count[2])
     tile.width = (tile.lanes + LANES - 1) // LANES * LANES
-    start_sums(of, tile)
     if of.minimal:
         add_by_points(of, tile)
         mark_images(of, tile, marks + n)
@@ -210,6 +215,8 @@ cdef struct Job:
     Py_ssize_t count
     bint whole  # the passes write all of y
     unsigned char* marks  # of images in which something that is not finite met others: they must be made apart
+    real** packed  # weights of the passes that are packed already, or NULL
+    unsigned char* finite  # of each whether all of its weights are
     const Pass* apart  # by these, or NULL
     Py_ssize_t apart_count
     bint apart_whole
@@ -329,7 +336,7 @@ cdef bint pack_by_points(Call* call, const Pass* part, const real* w, real* pack
     return not bad
 
 
-cdef bint run_pass(Job* job, const Pass* part, const real* bias, real* packed) noexcept nogil:
+cdef bint run_pass(Job* job, Py_ssize_t number, const Pass* part, const real* bias, real* packed) noexcept nogil:
     """Write the outputs of a pass; whether they are right but for images with marks.
 
     Those of a merged pass and of minimal filtering are not, where infinities and NaN met others.
@@ -342,8 +349,11 @@ cdef bint run_pass(Job* job, const Pass* part, const real* bias, real* packed) n
     for i in range(5):
         y_size *= job.y_shape[i]
     # The weight may be longer than the result, in which a number that is not finite shows as well.
-    later = part.direct and job.w_size > y_size
-    if part.direct:
+    later = part.direct and job.w_size > y_size and job.packed == NULL
+    if job.packed != NULL:
+        finite = job.finite[number]
+        w = w if part.direct else job.packed[number]
+    elif part.direct:
         finite = later or all_finite(w, job.w_size)
     else:
         finite = pack(&job.call, part, w, packed)
@@ -372,7 +382,7 @@ cdef bint run_passes(Job* job, const Pass* passes, Py_ssize_t count, bint whole)
     if not whole:
         fill_with_bias(job, bias)
     for i in range(count):
-        if not run_pass(job, &passes[i], bias, <real*>shared):
+        if not run_pass(job, i, &passes[i], bias, <real*>shared):
             return False
         if job.call.stop:
             break
@@ -387,6 +397,7 @@ cdef void run_apart(Job* job, Py_ssize_t n) noexcept nogil:
     one.call.scratch += rounded(job.y_shape[0])  # beyond the marks
     one.call.shared -= rounded(job.y_shape[0])
     one.y_shape[0] = 1
+    one.packed = NULL
     one.x_size = job.x_size // job.y_shape[0]
     run_passes(&one, job.apart, job.apart_count, job.apart_whole)
     job.call.stop |= one.call.stop
@@ -402,6 +413,7 @@ cdef void run(Call* call) noexcept nogil:
     job.call.again = (marked or not right) and job.apart == NULL
     if job.apart == NULL or job.call.stop:
         return
+    job.packed = NULL
     if not right:
         run_passes(job, job.apart, job.apart_count, job.apart_whole)
     elif marked:
@@ -429,6 +441,7 @@ cdef class Passes:
     cdef Py_ssize_t each
     cdef bint whole
     cdef object tables
+    cdef readonly bytes signature  # on which the order of packed weights depends
 
     def __cinit__(self, passes, bint whole, problem, steps):
         cdef Py_ssize_t i
@@ -445,6 +458,7 @@ cdef class Passes:
                 self.shared = max(
                     self.shared, rounded(self.passes[i].groups * self.passes[i].group_weights * sizeof(real))
                 )
+        self.signature = b"".join([part.signature() for part in passes])
 
     def __dealloc__(self):
         free(self.passes)
@@ -454,6 +468,7 @@ cdef class Passes:
         cdef Axis* axis
         cdef Py_ssize_t i
         of.images, of.share, of.chunk, of.segment_size, of.pitch = tables.tile.tolist()
+        of.block = tables.block
         for i in range(3):
             axis = &of.axis[i]
             axis.size, axis.step, axis.out_step, axis.domain, axis.tile, axis.reach = tables.axes[i].tolist()
@@ -481,15 +496,57 @@ cdef class Passes:
         return 0
 
 
+cdef class Packed:
+    """The weights of a plan in the order in which `transposed` reads them, for many calls."""
+
+    cdef real** weights
+    cdef unsigned char* finite
+    cdef Py_ssize_t count
+
+    def __cinit__(self, Passes passes, const real[::1] w, int num_threads=1):
+        cdef Call call
+        cdef Pass* part
+        cdef Py_ssize_t i
+        self.count = passes.count
+        self.weights = <real**>calloc(max(1, self.count), sizeof(real*))
+        self.finite = <unsigned char*>calloc(max(1, self.count), 1)
+        if self.weights == NULL or self.finite == NULL:
+            raise MemoryError("no memory for packed weights")
+        for i in range(self.count):
+            part = &passes.passes[i]
+            if part.direct:
+                self.finite[i] = all_finite(&w[0], w.shape[0])
+                continue
+            self.weights[i] = <real*>scratch(part.groups * part.group_weights * sizeof(real))
+            if self.weights[i] == NULL:
+                raise MemoryError("no memory for packed weights")
+            call.threads = enter(num_threads)
+            self.finite[i] = pack(&call, part, &w[0], self.weights[i])
+            leave(call.threads)
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        if self.weights != NULL:
+            for i in range(self.count):
+                free(self.weights[i])
+        free(self.weights)
+        free(self.finite)
+
+
+def same_bits(const unsigned char[::1] a, const unsigned char[::1] b):
+    """Whether two arrays are equal, byte by byte."""
+    return a.shape[0] == b.shape[0] and (a.shape[0] == 0 or memcmp(&a[0], &b[0], a.shape[0]) == 0)
+
+
 def transposed(
     Passes passes, Passes apart, const real[:, :, :, :, :] x, const real[::1] w, const real[::1] bias,
-    real[:, :, :, :, :] y, int num_threads,
+    real[:, :, :, :, :] y, int num_threads, Packed packed=None,
 ):
     """Write y; True where that must be done again with `apart`, passes of a plan that lets no numbers meet that do not
     belong together, which may be None else.
 
-    x and y each fill a piece of memory, in C order or channels-last; the bias may be None. MemoryError where scratch
-    cannot be had.
+    x and y each fill a piece of memory, in C order or channels-last; the bias may be None. So may `packed`, w as it
+    was packed for these passes. MemoryError where scratch cannot be had.
     """
     cdef Job job
     cdef int i
@@ -500,12 +557,14 @@ def transposed(
     job.call.read = 3
     job.call.written = 1
     job.call.threads = num_threads
-    job.call.shared = passes.shared
+    job.call.shared = passes.shared if packed is None else 0
     job.call.each = passes.each
     job.passes, job.count, job.whole = passes.passes, passes.count, passes.whole
+    job.packed = packed.weights if packed is not None else NULL
+    job.finite = packed.finite if packed is not None else NULL
     job.apart = NULL
     if apart is not None:
-        job.call.shared = max(passes.shared, apart.shared)
+        job.call.shared = max(job.call.shared, apart.shared)
         job.call.each = max(passes.each, apart.each)
         job.apart, job.apart_count, job.apart_whole = apart.passes, apart.count, apart.whole
     job.call.shared += 2 * rounded(x.shape[0])
@@ -518,7 +577,7 @@ def transposed(
         job.xs[i] = x.strides[i]
         job.ys[i] = y.strides[i]
     if perform(&job.call, sizeof(job), run):
-        keep((passes, apart))
+        keep((passes, apart, packed))
         return False
     return job.call.again
 

@@ -16,7 +16,7 @@ product of matrices, [rows] x [channels] x [lanes], in chains of CHAIN channels 
 every DEPTH channels they are turned into outputs and added to those of the channels before.
 """
 
-from products cimport LANES, ROWS, Sums, add_products, real, vec, vload, vstore
+from products cimport LANES, ROWS, Sums, add_products, real, vec, vload, vset, vstore
 from runs cimport all_finite
 from tiles cimport Part, Problem, Tile, copy_tile
 
@@ -26,7 +26,7 @@ cdef extern from "simd.h" nogil:
     static inline __attribute__((always_inline)) void spread_as(int, int, int, int, int, int, const ptrdiff_t *,
         const real *, ptrdiff_t, real *, ptrdiff_t);
     static inline __attribute__((always_inline)) void gather_as(int, int, int, int, int, int, const real *, ptrdiff_t,
-        ptrdiff_t, real *);
+        ptrdiff_t, int, real, real *);
     static inline __attribute__((always_inline)) void pack_as(int, int, int, int, int, int, const real **,
         const ptrdiff_t **, ptrdiff_t, int, ptrdiff_t, ptrdiff_t, real *);
     #define CODE(kd, nd, kh, nh, kw, nw) (((((kd) * 4 + (nd)) * 16) + (kh) * 4 + (nh)) * 16 + (kw) * 4 + (nw))
@@ -138,9 +138,9 @@ cdef inline void spread_as "spread_as"(
 
 cdef inline void gather_as "gather_as"(
     int kind_d, int kind_h, int kind_w, int outs_d, int outs_h, int outs_w, const real* products, Py_ssize_t apart,
-    Py_ssize_t lanes, real* y,
+    Py_ssize_t lanes, bint fresh, real bias, real* y,
 ) noexcept nogil:
-    """Add the outputs of one row to its sums, of which each output has a row of `lanes`."""
+    """Add the outputs of one row, and a bias, to its sums, of which each output has a row of `lanes`."""
     cdef vec d[POINTS]
     cdef Py_ssize_t v = 0
     cdef int i, j, k, depth, height, width
@@ -166,7 +166,10 @@ cdef inline void gather_as "gather_as"(
         for i in range(outs_d):
             for j in range(outs_h):
                 for k in range(outs_w):
-                    vstore(to, vload(to) + d[(i * height + j) * width + k])
+                    if fresh:
+                        vstore(to, d[(i * height + j) * width + k] + vset(bias))
+                    else:
+                        vstore(to, (vload(to) + d[(i * height + j) * width + k]) + vset(bias))
                     to += lanes
         v += LANES
 
@@ -202,24 +205,25 @@ cdef inline void spread(
 
 
 cdef inline void gather(
-    const Py_ssize_t* kind, const Py_ssize_t* outs, const real* products, Py_ssize_t apart, Py_ssize_t lanes, real* y
+    const Py_ssize_t* kind, const Py_ssize_t* outs, const real* products, Py_ssize_t apart, Py_ssize_t lanes,
+    bint fresh, real bias, real* y,
 ) noexcept nogil:
     """gather_as, compiled for the transforms that are met most often."""
     cdef int code = code_of(kind, outs)
     if code == CODE(0, 1, F23, 2, F23, 2):
-        gather_as(WHOLE, F23, F23, 1, 2, 2, products, apart, lanes, y)
+        gather_as(WHOLE, F23, F23, 1, 2, 2, products, apart, lanes, fresh, bias, y)
     elif code == CODE(0, 1, F32, 3, F32, 3):
-        gather_as(WHOLE, F32, F32, 1, 3, 3, products, apart, lanes, y)
+        gather_as(WHOLE, F32, F32, 1, 3, 3, products, apart, lanes, fresh, bias, y)
     elif code == CODE(0, 1, F22, 2, F22, 2):
-        gather_as(WHOLE, F22, F22, 1, 2, 2, products, apart, lanes, y)
+        gather_as(WHOLE, F22, F22, 1, 2, 2, products, apart, lanes, fresh, bias, y)
     elif code == CODE(0, 1, 0, 1, F32, 3):
-        gather_as(WHOLE, WHOLE, F32, 1, 1, 3, products, apart, lanes, y)
+        gather_as(WHOLE, WHOLE, F32, 1, 1, 3, products, apart, lanes, fresh, bias, y)
     elif code == CODE(0, 1, 0, 1, F23, 2):
-        gather_as(WHOLE, WHOLE, F23, 1, 1, 2, products, apart, lanes, y)
+        gather_as(WHOLE, WHOLE, F23, 1, 1, 2, products, apart, lanes, fresh, bias, y)
     elif code == CODE(F23, 2, F23, 2, F23, 2):
-        gather_as(F23, F23, F23, 2, 2, 2, products, apart, lanes, y)
+        gather_as(F23, F23, F23, 2, 2, 2, products, apart, lanes, fresh, bias, y)
     else:
-        gather_as(kind[0], kind[1], kind[2], outs[0], outs[1], outs[2], products, apart, lanes, y)
+        gather_as(kind[0], kind[1], kind[2], outs[0], outs[1], outs[2], products, apart, lanes, fresh, bias, y)
 
 
 cdef inline void add_chains(
@@ -236,7 +240,8 @@ cdef inline void add_chains(
     sums.b_step = tile.width
     sums.b_at = &zero
     sums.y_row = tile.width
-    sums.before = NULL
+    sums.before = sums.last = NULL
+    sums.fresh = False
     for point in range(part.taps):
         sums.y = tile.products + point * (rows * tile.width + LANES)
         row = 0
@@ -258,7 +263,7 @@ cdef inline void add_chains(
 cdef inline void add_by_points(const Problem* of, const Tile* tile) noexcept nogil:
     """Add the products of all channels to the sums: of DEPTH channels, part by part, then of the next."""
     cdef Py_ssize_t i, c, c0 = 0, row, rows, blocks, count, apart, outs = of.outs[0] * of.outs[1] * of.outs[2]
-    cdef bint first = True
+    cdef bint first = True, begun = False, fresh
     cdef const Part* part
     cdef const real* w
     while c0 < of.channels:
@@ -280,9 +285,13 @@ cdef inline void add_by_points(const Problem* of, const Tile* tile) noexcept nog
             first = part.complete
             if not part.complete:
                 continue
+            # With respect to the input all parts have the same sums, and a bias of zero.
+            fresh = c0 == 0 and (part.first_phase > 0 or not begun)
+            begun = True
             for row in range(rows):
                 gather(
                     part.kind, of.outs, tile.products + row * tile.width, rows * tile.width + LANES, tile.width,
+                    fresh, tile.bias[row * outs // part.phases] if c0 + DEPTH >= of.channels else 0,
                     tile.sums + (tile.outputs * part.first_phase + row * outs) * tile.width,
                 )
         c0 += DEPTH

@@ -224,7 +224,8 @@ cdef void add_line(
     sums.outer = 1
     sums.inner = work.pixels
     sums.a_step = sums.b_step = 0
-    sums.before = sums.after = NULL
+    sums.before = sums.after = sums.last = NULL
+    sums.fresh = False
     sums.a_at = work.g_at
     sums.b_at = work.x_at
     sums.a_row = work.region if part.rows > 1 else work.tap_step

@@ -83,6 +83,7 @@ cdef extern from * nogil:
     int ask_python()
     void* scratch(size_t bytes)
     PyObject* recorder
+    int others
 
 if watch_forks():
     raise MemoryError("no memory to be told of forks")
@@ -147,3 +148,8 @@ def record(program):
 def recording():
     """The program that records this thread's jobs, or None."""
     return None if recorder == NULL else <object>recorder
+
+
+def beside():
+    """How many threads the calls that run now have beside those that called."""
+    return others

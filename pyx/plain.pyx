@@ -1,8 +1,8 @@
 """Transposed convolution and its gradient with respect to the input as their formulas say, for small problems.
 
 A plan and a packed weight cost more than a few thousand products. x is (N, G * C, D, H, W), y (N, G * M, OD, OH, OW),
-in C order; C channels are summed over, M are written. Order of additions as in dense.pyx: from the bias on, a chain of
-products for each block of channels, channel by channel and tap by tap. Only products that are in the formula are made,
+in C order; C channels are summed over, M are written. Order of additions as in dense.pyx: a chain of products for each
+block of channels, channel by channel and tap by tap, then the bias. Only products that are in the formula are made,
 so numbers that are not finite need no care. One thread.
 """
 
@@ -17,7 +17,6 @@ cdef extern from "simd.h" nogil:
     void one_by_one()
 
 cdef enum:
-    BLOCK = 16  # channels in a chain, as in dense.pyx
     PAIRS = 256  # most of an axis, and most taps of a pixel
 
 # Output o of an axis takes tap[e] times source[e] for e from first[o] to first[o + 1] - 1.
@@ -77,13 +76,14 @@ cdef void find_taps(
 
 
 cdef real value(
-    const Taps* taps, const real* x, Py_ssize_t plane, const real* w, Py_ssize_t ws, Py_ssize_t channels, real total
+    const Taps* taps, const real* x, Py_ssize_t plane, const real* w, Py_ssize_t ws, Py_ssize_t channels,
+    Py_ssize_t block, real bias,
 ) noexcept nogil:
     """An element of y; channels of x are `plane` numbers apart, those of w `ws`."""
     cdef Py_ssize_t c = 0, end, e
-    cdef real chain
+    cdef real chain, total = 0
     while c < channels:
-        end = min(channels, c + BLOCK)
+        end = min(channels, c + block)
         chain = 0
         while c < end:
             for e in range(taps.count):
@@ -92,8 +92,8 @@ cdef real value(
             x += plane
             w += ws
             c += 1
-        total = total + chain
-    return total
+        total = chain if end <= block else total + chain
+    return total + bias
 
 
 # A call; its arrays are x, w, the bias or NULL, and y.
@@ -103,6 +103,7 @@ cdef struct Job:
     Py_ssize_t groups
     Py_ssize_t channels  # of a group, as are outputs
     Py_ssize_t outputs
+    Py_ssize_t block  # channels of a chain
     Py_ssize_t size[3]  # of x, as it lies in memory
     Py_ssize_t out[3]  # of y
     Py_ssize_t table[3][6]
@@ -138,7 +139,7 @@ cdef void fill_pixel(const Job* job, const Taps* taps, Py_ssize_t pixel) noexcep
         for g in range(job.groups):
             for m in range(job.outputs):
                 y[0] = value(
-                    taps, x, x_plane, w + m * output_step, channel_step, job.channels,
+                    taps, x, x_plane, w + m * output_step, channel_step, job.channels, job.block,
                     bias[g * job.outputs + m] if bias != NULL else 0,
                 )
                 y += y_plane
@@ -148,7 +149,7 @@ cdef void fill_pixel(const Job* job, const Taps* taps, Py_ssize_t pixel) noexcep
 
 def contract(
     const real[:, :, :, :, ::1] x, const real[::1] w, const real[::1] bias, real[:, :, :, :, ::1] y, Py_ssize_t groups,
-    const Py_ssize_t[:, ::1] sizes, bint forward, int num_threads,
+    Py_ssize_t block, const Py_ssize_t[:, ::1] sizes, bint forward, int num_threads,
 ):
     """Write y; the bias may be None. Unless `forward`, x and y are gradients of output and input.
 
@@ -165,6 +166,7 @@ def contract(
     job.call.written = 1
     job.call.threads = 1
     job.call.shared = job.call.each = 0
+    job.block = block
     job.images, job.groups, job.forward = x.shape[0], groups, forward
     job.channels, job.outputs = x.shape[1] // groups, y.shape[1] // groups
     for i in range(3):

@@ -2,7 +2,8 @@
 
 y[m, v] += the sum over i and e of a[i * a_step + a_at[e] + m * a_row] * b[i * b_step + b_at[e] + v]: one chain of
 additions from zero, i outside of e, held in registers for up to ROWS rows and a few vectors at a time. Where `before`
-is not NULL the chain goes on from there; where `after` is not NULL it is put there, to go on later, and not in y.
+is not NULL the chain goes on from there; where `after` is not NULL it is put there, to go on later, and not in y. A
+chain that is `fresh` is the first in y. Where `last` is not NULL, last[m] is added to row m of y after the chain.
 """
 
 cdef extern from "simd.h" nogil:
@@ -51,6 +52,8 @@ cdef struct Sums "sums":
     Py_ssize_t y_row
     const real* before  # with y's rows, as `after`
     real* after
+    bint fresh
+    const real* last
 
 
 cdef inline void products "block_products"(int rows, int vectors, const Sums* s, Py_ssize_t first) noexcept nogil:
@@ -83,18 +86,18 @@ cdef inline void products "block_products"(int rows, int vectors, const Sums* s,
                     total[m][v] = total[m][v] + ae[m * row] * part[v]
         a += s.a_step
         b += s.b_step
-    if s.after == NULL:
-        y = s.y + first
+    y = (s.y if s.after == NULL else s.after) + first
+    if s.after == NULL and not s.fresh:
         for m in range(rows):
             for v in range(vectors):
-                vstore(y + v * LANES, vload(y + v * LANES) + total[m][v])
-            y += s.y_row
-    else:
-        y = s.after + first
+                total[m][v] = vload(y + m * s.y_row + v * LANES) + total[m][v]
+    if s.last != NULL:
         for m in range(rows):
             for v in range(vectors):
-                vstore(y + v * LANES, total[m][v])
-            y += s.y_row
+                total[m][v] = total[m][v] + vset(s.last[m])
+    for m in range(rows):
+        for v in range(vectors):
+            vstore(y + m * s.y_row + v * LANES, total[m][v])
 
 
 cdef inline void along "row_products"(int rows, const Sums* s, Py_ssize_t lanes) noexcept nogil:

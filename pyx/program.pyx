@@ -154,6 +154,10 @@ cdef class Program:
         self.contents.scratch = max(self.contents.scratch, rounded(step.scratch))
         self.contents.threads = max(self.contents.threads, step.job.threads)
 
+    def constant(self, array):
+        """Whether an array is the same in every execution."""
+        return self.find(array.__array_interface__["data"][0])[0] == CONSTANT
+
     cdef tuple find(self, size_t address):
         """Tell what an address belongs to, and how far it lies from that one's beginning."""
         for slot, first, length, offset, _array in self.places:

@@ -42,7 +42,8 @@ cdef struct Problem:
     Py_ssize_t channels  # of a group
     Py_ssize_t outputs  # of a group
     Py_ssize_t share  # most output channels of a task
-    Py_ssize_t chunk  # channels in scratch at once: blocks, or a divisor of BLOCK, or all
+    Py_ssize_t block  # channels of a chain
+    Py_ssize_t chunk  # channels in scratch at once: blocks, or a divisor of a block, or all
     Py_ssize_t parts
     const Part* part
     Py_ssize_t taps  # of all parts, as are phases
@@ -215,16 +216,6 @@ cdef inline void store(const Problem* of, const Tile* tile) noexcept nogil:
                 if not neighbours:
                     store_planes(of, tile, rows, phase_d, phase_h, tile.y + m * of.ys[1])
             where += 2 * of.axis[2].phases
-
-
-cdef inline void start_sums(const Problem* of, const Tile* tile) noexcept nogil:
-    """Every sum starts as the bias."""
-    cdef Py_ssize_t i, m
-    cdef real* to
-    for i in range(of.parts):
-        to = tile.sums + tile.outputs * of.part[i].first_phase * tile.width
-        for m in range(tile.outputs):
-            fill(tile.bias[m], of.part[i].phases * tile.width, to + m * of.part[i].phases * tile.width)
 
 
 cdef inline Py_ssize_t width_of(

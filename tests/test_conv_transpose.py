@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from forgetting import forget_plans
 
 import upsampling as up
 from upsampling import _plan_conv, reference
@@ -178,9 +179,9 @@ CUT = [
 
 @pytest.fixture
 def fresh_plans():
-    _plan_conv.plan.cache_clear()
+    forget_plans()
     yield
-    _plan_conv.plan.cache_clear()
+    forget_plans()
 
 
 def both_directions(shape: tuple, weight_shape: tuple, options: dict) -> list[np.ndarray]:
@@ -199,7 +200,7 @@ def both_directions(shape: tuple, weight_shape: tuple, options: dict) -> list[np
 def test_every_tiling_gives_the_same_bits(monkeypatch, fresh_plans, change, shape, weight_shape, options):
     """The kernel's tables may be cut in any way: the order of additions stays."""
     wanted = both_directions(shape, weight_shape, options)
-    _plan_conv.plan.cache_clear()
+    forget_plans()
     ways = _plan_conv.layouts_of
     changes = {
         "small sums": ("SUMS", 2**10),
@@ -215,7 +216,7 @@ def test_every_tiling_gives_the_same_bits(monkeypatch, fresh_plans, change, shap
     monkeypatch.setattr(_plan_conv, *changes[change])
     for got, one in zip(both_directions(shape, weight_shape, options), wanted, strict=True):
         np.testing.assert_array_equal(got, one)
-    _plan_conv.plan.cache_clear()
+    forget_plans()
     with up.num_threads(8):
         for got, one in zip(both_directions(shape, weight_shape, options), wanted, strict=True):
             np.testing.assert_array_equal(got, one)

@@ -11,9 +11,10 @@ from typing import Any
 import cases
 import numpy as np
 import pytest
+from forgetting import forget_plans
 
 import upsampling as up
-from upsampling import _conv_transpose, _plan_conv, _plan_minimal, reference
+from upsampling import _plan_conv, _plan_minimal, reference
 
 # kernel, stride, padding, output_padding: one, two or three taps for each phase
 KERNELS = [
@@ -31,9 +32,9 @@ def forced(monkeypatch):
     made = []
     tables = _plan_minimal.tables
     monkeypatch.setattr(_plan_minimal, "tables", lambda *given: made.append(given) or tables(*given))
-    _plan_conv.plan.cache_clear()
+    forget_plans()
     yield made
-    _plan_conv.plan.cache_clear()
+    forget_plans()
 
 
 def arrays(rank: int, channels: int, outputs: int, size: tuple[int, ...], kernel: int, batch: int, dtype: Any) -> list:
@@ -94,7 +95,7 @@ def test_the_same_bits_however_it_is_cut(forced, monkeypatch, kernel, stride):
     ):
         monkeypatch.setattr(_plan_minimal, *change)
         for threads in (1, 8):
-            _plan_conv.plan.cache_clear()
+            forget_plans()
             with up.num_threads(threads):
                 np.testing.assert_array_equal(up.conv_transpose2d(x, weight, bias, stride=stride), wanted)
 
@@ -137,7 +138,7 @@ def test_where_it_is_taken():
         x, weight = np.ones(shape, dtype), np.ones((shape[1], outputs, kernel, kernel), dtype)
         seen = []
         run = _plan_conv.plan
-        _conv_transpose._passes.cache_clear()
+        forget_plans()
         _plan_conv.plan = lambda problem: seen.append(run(problem)) or seen[-1]
         try:
             up.conv_transpose2d(x, weight, **options)
@@ -164,7 +165,7 @@ def test_where_it_is_taken():
 
 
 def test_the_environment_variable():
-    text = "import upsampling; from upsampling import _conv_transpose as c; print(c._minimal_filtering)"
+    text = "import upsampling; from upsampling import _conv_minimal; print(_conv_minimal.allowed())"
     for value, wanted in (("0", "False"), ("1", "True")):
         environment = os.environ | {"UPSAMPLING_MINIMAL_FILTERING": value}
         done = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, check=True)

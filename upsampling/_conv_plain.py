@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from . import _arrays, _kernels
+from ._plan_tables import block_of
 from ._repeat import Step
 
 # Products up to which the formula itself is computed: some 7 us, where finding a plan and packing take 25 (8 channels
@@ -40,6 +41,7 @@ def steps(
         bias,
         _arrays.five_axes(y),
         groups,
+        block_of(tuple(axes), forward),
         np.array(axes, np.intp),
         forward,
         1,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from . import _args, _arrays, _conv_args, _conv_gradients, _conv_plain, _kernels, _repeat
+from . import _arrays, _conv_args, _conv_gradients, _conv_minimal, _conv_plain, _kernels, _repeat
 from . import _plan_conv as plan
+from ._conv_minimal import name_of, set_minimal_filtering
+from ._conv_packed import PackedWeights
 from ._kernels.calls import recording
 from ._plan_tables import Problem, Size
 from ._repeat import Step
@@ -27,48 +28,6 @@ __all__ = [
     "conv_transpose3d_backward",
     "set_minimal_filtering",
 ]
-
-DIRECT_NAMES = {"conv_transpose": "conv_transpose, directly", "backward": "backward, directly"}
-
-_minimal_filtering = os.environ.get("UPSAMPLING_MINIMAL_FILTERING", "1") != "0"
-
-
-def set_minimal_filtering(on: Any) -> None:
-    """Say whether transposed convolution may use minimal filtering where it is faster.
-
-    It computes a result in float32 or float64 from fewer products than it has terms. Errors are as large as without it
-    on average, but relative to the largest numbers near by: a small number beside a very large one loses digits.
-    The default is True, or what the environment variable UPSAMPLING_MINIMAL_FILTERING says, 0 or 1, at import.
-
-    Parameters
-    ----------
-    on : bool
-        For all calls from now on, in the whole process.
-
-    Raises
-    ------
-    TypeError
-        If `on` is not a bool.
-
-    Notes
-    -----
-    Winograd 1980, "Arithmetic complexity of computations"; Lavin and Gray 2016, "Fast algorithms for convolutional
-    neural networks". Whether it is taken depends on channels, kernel, stride and plane alone, so that results do not
-    depend on the batch or on the number of threads.
-
-    Examples
-    --------
-    >>> import upsampling as up
-    >>> up.set_minimal_filtering(False)
-    >>> up.set_minimal_filtering(True)
-    """
-    global _minimal_filtering
-    _minimal_filtering = _args.flag("on", on)
-
-
-def _name(call: str) -> str:
-    """Return the name under which a call is remembered: another one where other steps are taken."""
-    return call if _minimal_filtering else DIRECT_NAMES[call]
 
 
 def _five(array: np.ndarray) -> np.ndarray:
@@ -107,24 +66,41 @@ def _passes(kernel: Any, problem: Problem) -> Any:
 
 
 def _run_plan(
-    kernel: Any, problem: Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray
+    kernel: Any,
+    problem: Problem,
+    x: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    kept: PackedWeights | None,
 ) -> list[Step]:
     x, y = _five(x), _five(y)
     passes, given = _passes(kernel, problem), (x, w, bias, y, problem.threads)
     # Where something that is not finite met numbers that it does not belong to, they are computed apart.
     apart = _apart(kernel, problem) if recording() else None
-    if kernel.transposed(passes, apart, *given):
-        kernel.transposed(passes, _apart(kernel, problem), *given)
+    packed = None if kept is None else kept.packed_for(kernel, passes, w, problem.threads)
+    if recording() and recording().constant(w):
+        packed = kernel.Packed(passes, w)
+    if kernel.transposed(passes, apart, *given, packed):
+        kernel.transposed(passes, _apart(kernel, problem), *given, packed)
+    if packed is not None:
+        return []  # the call is not to be repeated with other weights
     work = x.size * problem.outputs * math.prod(axis[2] for axis in problem.axes)
     return [(kernel.transposed, (passes, apart, *given), work)]
 
 
 def _apart(kernel: Any, problem: Problem) -> Any:
-    return _passes(kernel, problem._replace(merged=False, minimal=False))
+    return _passes(kernel, problem._replace(merged=False, minimal=False, kept=False))
 
 
 def _contract(
-    spec: _conv_args.Problem, x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, y: np.ndarray, forward: bool
+    spec: _conv_args.Problem,
+    x: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    forward: bool,
+    kept: PackedWeights | None = None,
 ) -> list[Step]:
     """Sum over channels and taps: the transposed convolution, or its gradient with respect to the input.
 
@@ -149,13 +125,14 @@ def _contract(
         rows,
         y.itemsize,
         True,
-        _minimal_filtering and y.dtype.kind == "f",
+        _conv_minimal.allowed() and y.dtype.kind == "f",
+        kept is not None,
     )
     if y.dtype == np.uint64:
         # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.
         x, w, y = (array.view(np.float64) for array in (x, w, y))
         bias = None if bias is None else bias.view(np.float64)
-    return _run_plan(kernel, problem, x, np.ascontiguousarray(w).reshape(-1), bias, y)
+    return _run_plan(kernel, problem, x, np.ascontiguousarray(w).reshape(-1), bias, y, kept)
 
 
 def _computed(array: np.ndarray) -> np.ndarray:
@@ -176,7 +153,9 @@ def _complex_of(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
     return result
 
 
-def _forward(spec: _conv_args.Problem, bias: np.ndarray | None, result: np.ndarray) -> list[Step]:
+def _forward(
+    spec: _conv_args.Problem, bias: np.ndarray | None, result: np.ndarray, kept: PackedWeights | None
+) -> list[Step]:
     """Write a transposed convolution of any accepted dtype."""
     shape = result.shape
     if spec.input.dtype.kind == "c":
@@ -192,7 +171,7 @@ def _forward(spec: _conv_args.Problem, bias: np.ndarray | None, result: np.ndarr
         return []
     x, w = _computed(spec.input), _computed(spec.weight)
     y = result if result.dtype == x.dtype else _arrays.allocate(shape, x.dtype, _arrays.is_channels_last(result))
-    steps = _contract(spec, x, w, None if bias is None else bias.astype(x.dtype, copy=False), y, forward=True)
+    steps = _contract(spec, x, w, None if bias is None else bias.astype(x.dtype, copy=False), y, True, kept)
     if y is not result:
         result[...] = y.astype(result.dtype)
     return steps
@@ -200,13 +179,13 @@ def _forward(spec: _conv_args.Problem, bias: np.ndarray | None, result: np.ndarr
 
 def _conv_transpose(
     rank: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, output_padding: Any, groups: Any,
-    dilation: Any, output_size: Any, out: Any,
+    dilation: Any, output_size: Any, out: Any, kept: PackedWeights | None = None,
 ) -> np.ndarray:  # fmt: skip
     call = (
-        _name("conv_transpose"), rank, input, weight, bias, stride, padding, output_padding, groups, dilation,
+        name_of("conv_transpose"), rank, input, weight, bias, stride, padding, output_padding, groups, dilation,
         output_size,
     )  # fmt: skip
-    if out is None and (result := _repeat.again(call)) is not None:
+    if out is None and kept is None and (result := _repeat.again(call)) is not None:
         return result
     spec = _conv_args.problem(rank, *call[2:4], *call[5:])
     bias = _conv_args.bias_of(bias, spec)
@@ -217,7 +196,7 @@ def _conv_transpose(
     steps = []
     if result.size:
         with np.errstate(all="ignore"):
-            steps = _forward(spec, bias, result)
+            steps = _forward(spec, bias, result, kept)
     if out is not None:
         return _arrays.deliver(result, out)
     result = result if spec.batched else result[0]
@@ -231,7 +210,7 @@ def _backward(
     dilation: Any, output_mask: Any,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     call = (
-        _name("backward"), rank, grad_output, input, weight, stride, padding, output_padding, groups, dilation,
+        name_of("backward"), rank, grad_output, input, weight, stride, padding, output_padding, groups, dilation,
         output_mask,
     )  # fmt: skip
     if (found := _repeat.again(call)) is not None:

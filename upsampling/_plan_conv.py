@@ -37,7 +37,6 @@ from ._plan_tables import (
     places,
 )
 
-BLOCK = 16  # channels in a chain of additions, as in dense.pyx
 MOST_PHASES = 1024  # of all axes in one pass of the kernel
 SUMS = 2**19  # bytes of sums in a task's scratch
 NEAR = 24 * 2**10  # bytes of copies that stay in a processor's first cache
@@ -178,7 +177,7 @@ def _cost(
     length = [box[0], *(size + layout.reach for size, layout in zip(box[1:], layouts, strict=True))]
     segments = prod(len(layout.first) for layout in layouts)
     vectors = ceil(lanes, problem.lanes)
-    sums = rows * vectors * (2 * (1 + problem.channels / BLOCK) + 2)
+    sums = rows * vectors * (2 * (1 + problem.channels / problem.block()) + 2)
     copies = problem.channels * segments * prod(length[:3]) * (10 + length[3] / 4 * (1 if layouts[2].reach else 2))
     return problem.channels * products * (vectors / 2 + 0.25) + sums, copies
 
@@ -205,7 +204,7 @@ def _choose(problem: Problem, axes: list[Phases], products: int, rows: int, unit
             copied = prod(length) * prod(len(layout.first) for layout in layouts) * problem.itemsize
             reached = products * _reached(problem, axes, taps, box)
             own, shared = _cost(problem, reached, rows, layouts, box, lanes)
-            shared *= max(1, copied * BLOCK / COPIES)
+            shared *= max(1, copied * problem.block() / COPIES)
             tiles = problem.groups * prod(map(ceil, domain, box))
             for share in sorted(_shares(problem, rows, lanes, tiles, unit)):
                 tasks = tiles * ceil(problem.outputs, share)
@@ -218,9 +217,10 @@ def _choose(problem: Problem, axes: list[Phases], products: int, rows: int, unit
 
 def _chunk(problem: Problem, copied: int) -> int:
     """Return how many channels are copied at once: all, some blocks, or a part of a block."""
-    if BLOCK * copied <= NEAR:
-        return min(problem.channels, NEAR // (BLOCK * copied) * BLOCK)
-    chunk = min(BLOCK, problem.channels)
+    block = problem.block()
+    if block * copied <= NEAR:
+        return min(problem.channels, NEAR // (block * copied) * block)
+    chunk = min(block, problem.channels)
     while chunk > 1 and chunk * copied > COPIES:
         chunk = 2 ** ((chunk - 1).bit_length() - 1)
     return chunk
@@ -249,6 +249,7 @@ def _pass(problem: Problem, axes: list[Phases]) -> Pass:
         ints(np.concatenate(weight_at)),
         ints(where.reshape(-1, 2)),
         ints(np.concatenate([part.tap.reshape(-1) for part in parts])),
+        problem.block(),
         weights,
         direct,
         len(parts) == 1 and bool((parts[0].tap < 0).any()),
@@ -283,7 +284,7 @@ def _weights(
 def _row_steps(problem: Problem, axes: list[Phases], tile: Tile, parts: list[Part]) -> list[int]:
     """Return the distances of rows of each part in the weight, or none where they differ or packing pays."""
     domain = [problem.batch, *(int(axis.counts.max()) for axis in axes)]
-    if prod(map(ceil, domain, (tile.images, *tile.size))) > DIRECT:
+    if problem.kept or prod(map(ceil, domain, (tile.images, *tile.size))) > DIRECT:
         return []
     steps = []
     for part in parts:

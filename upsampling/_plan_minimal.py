@@ -181,6 +181,7 @@ def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
         np.zeros(first, np.intp),
         ints(where.reshape(-1, 2)),
         ints(np.concatenate(taps)),
+        problem.block(),
         weights,
         outs=ints(outs),
         first=ints(first_taps),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
+from math import gcd, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,15 @@ Size = tuple[int, int, int, int, int, int]  # size, out, kernel, stride, padding
 
 Heads = tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 COPIES = 2**19  # bytes of a task's copies of x
+
+
+def block_of(axes: Sequence[Size], forward: bool) -> int:
+    """Return how many channels one chain of additions takes: fewer, the more taps an output has.
+
+    A short chain is more exact, a long one waits less often for sums to be put in memory and read again.
+    """
+    taps = prod(1 if size == 1 else ceil(k * gcd(s, d), s) if forward else k for size, _, k, s, _, d in axes)
+    return 64 if taps == 1 else 32 if taps <= 3 else 16
 
 
 class Problem(NamedTuple):
@@ -31,6 +40,11 @@ class Problem(NamedTuple):
     itemsize: int
     merged: bool  # phases may share taps that not all of them have, with zeros for the weights that are not there
     minimal: bool  # minimal filtering may be taken
+    kept: bool = False  # weights are packed once for many calls
+
+    def block(self) -> int:
+        """Return the channels of a chain of additions."""
+        return block_of(self.axes, self.forward)
 
     def weight_steps(self) -> tuple[int, int, int]:
         """Return the distances of groups, channels and outputs in the weight."""
@@ -141,11 +155,16 @@ class Pass(NamedTuple):
     weight_at: np.ndarray
     where: np.ndarray
     tap: np.ndarray  # for each part, phase and tap its number in the kernel, or -1
+    block: int  # channels of a chain
     group_weights: int  # numbers from group to group in the packed weights, or
     direct: bool = False  # in the weight as it lies, which is read without packing
     merged: bool = False  # some weights are zeros that are not there: all numbers must be finite
     outs: np.ndarray = np.ones(3, np.intp)  # outputs of a lane on each axis
     first: np.ndarray | None = None  # by minimal filtering: where in `tap` the part's taps begin
+
+    def signature(self) -> bytes:
+        """Return what the order of packed weights depends on, besides their shape."""
+        return b"".join(table.tobytes() for table in (self.parts, self.tap, self.outs)) + bytes([self.minimal])
 
     @property
     def minimal(self) -> bool:

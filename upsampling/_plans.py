@@ -186,6 +186,8 @@ def _constant(plan: Any, value: Any, like: np.ndarray) -> np.ndarray:
     made = np.array(value, like.dtype, order="C")
     if made.shape != like.shape:
         raise ValueError(f"weight and bias must have shapes {like.shape}, got {made.shape}")
+    if made.dtype.name in WIDEN:
+        made = made.astype(np.uint64 if made.dtype.kind in "iu" else np.float32)
     plan.keep(made)
     return made
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -10,12 +11,11 @@ import numpy as np
 
 from .. import _args
 from .._arrays import allocate
+from .._conv_packed import SMALL, PackedWeights
+from .._conv_transpose import _conv_transpose
 from ..functional import (
-    conv_transpose1d,
     conv_transpose1d_backward,
-    conv_transpose2d,
     conv_transpose2d_backward,
-    conv_transpose3d,
     conv_transpose3d_backward,
 )
 from ._layer import Layer, kept_sizes
@@ -25,14 +25,27 @@ __all__ = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 DTYPES = ("float16", "bfloat16", "float32", "float64", "complex64", "complex128")
 
 
+def _references() -> int | None:
+    """Return what sys.getrefcount gives for a layer's array inside its method, if nobody else refers to it.
+
+    None where it does not count: without the lock of the interpreter, or in another interpreter.
+    """
+    if not hasattr(sys, "getrefcount") or not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return None
+    holder = [np.empty(1)]
+    array = holder[0]
+    return sys.getrefcount(array)
+
+
+ALONE = _references()
+
+
 class _ConvTransposeNd(Layer):
     _rank: ClassVar[int]
-    _function: ClassVar[Callable[..., np.ndarray]]
     _function_backward: ClassVar[Callable[..., Any]]
     _parameter_names = ("weight", "bias")
 
     transposed = True
-    weight: np.ndarray
     bias: np.ndarray | None
 
     def __init__(
@@ -83,6 +96,7 @@ class _ConvTransposeNd(Layer):
             If an argument has a wrong type, or `dtype` is none of those.
         """
         super().__init__()
+        self._packed: PackedWeights | None = None
         rank = self._rank
         self.groups = _args.integer("groups", groups, 1)
         self.in_channels = _channels("in_channels", in_channels, self.groups)
@@ -103,6 +117,39 @@ class _ConvTransposeNd(Layer):
         self.bias = allocate((self.out_channels,), kept_dtype) if has_bias else None
         self.grad = {name: np.zeros_like(parameter) for name, parameter in self.named_parameters()}
         self.reset_parameters(generator)
+
+    @property
+    def weight(self) -> np.ndarray:
+        """The weight; what is written into it changes the layer."""
+        self._handed = object()
+        return self._weight
+
+    @weight.setter
+    def weight(self, value: np.ndarray) -> None:
+        self._handed = object()
+        self._weight = value
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_packed": None}
+
+    def _packed_weights(self) -> PackedWeights | None:
+        """Return the weight packed, with the numbers that it has now; None where packing takes no time to speak of.
+
+        Nobody can have written into an array that was not handed out since its numbers were looked at, and that nobody
+        else referred to then and now. Any other is compared with a copy.
+        """
+        handed, weight = self._handed, self._weight
+        if weight.size <= SMALL or weight.dtype.kind == "c":
+            return None
+        packed = self._packed
+        alone = weight.base is None and ALONE is not None and sys.getrefcount(weight) == ALONE
+        if packed is not None and alone and packed.handed is handed:
+            return packed
+        if packed is None or not packed.holds(weight):
+            packed = PackedWeights(weight)
+        packed.handed = handed if alone else None
+        self._packed = packed
+        return packed
 
     def reset_parameters(self, rng: int | np.random.Generator | None = None) -> None:
         """Draw new values for weight and bias, as PyTorch does: uniform in ±1/sqrt(fan_in).
@@ -150,16 +197,20 @@ class _ConvTransposeNd(Layer):
             If the dtype is not the weight's.
         """
         input = _args.array("input", input)
-        output = self._function(
+        packed = self._packed_weights()
+        output = _conv_transpose(
+            self._rank,
             input,
-            self.weight,
+            self._weight,
             self.bias,
             self.stride,
             self.padding,
             self.output_padding if output_size is None else 0,
             self.groups,
             self.dilation,
-            output_size=output_size,
+            output_size,
+            None,
+            packed,
         )
         self._keep(output, input)
         return output
@@ -169,7 +220,7 @@ class _ConvTransposeNd(Layer):
         grad_input, grad_weight, grad_bias = self._function_backward(
             grad_output,
             input,
-            self.weight,
+            self._weight,
             self.stride,
             self.padding,
             self._output_padding_to(grad_output.shape, input.shape),
@@ -264,7 +315,6 @@ class ConvTranspose1d(_ConvTransposeNd):
     """
 
     _rank = 1
-    _function = staticmethod(conv_transpose1d)
     _function_backward = staticmethod(conv_transpose1d_backward)
 
 
@@ -307,7 +357,6 @@ class ConvTranspose2d(_ConvTransposeNd):
     """
 
     _rank = 2
-    _function = staticmethod(conv_transpose2d)
     _function_backward = staticmethod(conv_transpose2d_backward)
 
 
@@ -342,5 +391,4 @@ class ConvTranspose3d(_ConvTransposeNd):
     """
 
     _rank = 3
-    _function = staticmethod(conv_transpose3d)
     _function_backward = staticmethod(conv_transpose3d_backward)
