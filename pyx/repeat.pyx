@@ -288,6 +288,8 @@ def remember(tuple call, results, steps, several=False, unused=()):
     calls[found] = made
 
 
-def forget():
-    """Remember nothing of what was before."""
+def forget(Py_ssize_t serial_work=SERIAL_WORK):
+    """Forget all calls. From now on, those of less work than `serial_work` have one thread without asking for more."""
+    global serial
     calls.clear()
+    serial = serial_work

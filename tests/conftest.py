@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -41,10 +42,13 @@ def _threads_restored():
 
 
 @pytest.fixture
-def threads_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+def threads_forced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every call uses the threads that are set, however small it is, and whatever others made of the pool."""
-    from upsampling import _threads
+    from upsampling import _repeat, _threads
     from upsampling._kernels import cpu
 
     monkeypatch.setattr(_threads, "_initial_openmp", cpu.max_threads())
     monkeypatch.setattr(_threads, "SERIAL_WORK", 0)
+    _repeat.forget(serial_work=0)
+    yield
+    _repeat.forget()

@@ -22,6 +22,10 @@ pytestmark = pytest.mark.torch
 
 ROWS: dict[str, Case] = {
     "conv_transpose1d k16 s4": conv(1, (1, 24, 30), (24, 6, 16), stride=4),
+    "conv_transpose1d k16 s2, few channels": conv(1, (1, 8, 100), (8, 5, 16), stride=2, padding=1),
+    "conv_transpose2d k3, few channels": conv(2, (1, 4, 16, 16), (4, 2, 3, 3), padding=1),
+    "conv_transpose2d k4, 4 groups": conv(2, (1, 64, 16, 16), (64, 33, 4, 4), padding=1, groups=4),
+    "conv_transpose3d k4, 2 groups": conv(3, (1, 32, 5, 6, 6), (32, 9, 4, 4, 4), padding=2, groups=2),
     "conv_transpose2d k3": conv(2, (1, 32, 5, 5), (32, 8, 3, 3)),
     "conv_transpose2d k4 s2": conv(2, (1, 64, 4, 4), (64, 8, 4, 4), stride=2, padding=1),
     "conv_transpose2d k2 s2": conv(2, (1, 64, 6, 6), (64, 8, 2, 2), stride=2),

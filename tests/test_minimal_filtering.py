@@ -6,6 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import cases
@@ -167,8 +168,17 @@ def test_where_it_is_taken():
 def test_the_environment_variable():
     text = "import upsampling; from upsampling import _conv_minimal; print(_conv_minimal.allowed())"
     for value, wanted in (("0", "False"), ("1", "True")):
-        environment = os.environ | {"UPSAMPLING_MINIMAL_FILTERING": value}
-        done = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True, check=True)
+        path = str(Path(up.__file__).parent.parent)
+        environment = os.environ | {"UPSAMPLING_MINIMAL_FILTERING": value, "PYTHONPATH": path}
+        # Not from the folder above: its upsampling/ would hide the installed package.
+        done = subprocess.run(
+            [sys.executable, "-c", text],
+            env=environment,
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert done.stdout.strip() == wanted
 
 

@@ -16,13 +16,22 @@ Heads = tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...], tuple[np.ndarray, 
 COPIES = 2**19  # bytes of a task's copies of x
 
 
-def block_of(axes: Sequence[Size], forward: bool) -> int:
+# By how much the variance of rounding errors may exceed that of sums over all channels first, then over the taps. Of n
+# products in chains of L it is some n * (L + n / L) / 2. With 1.2 no case of tests/test_accuracy.py is less exact than
+# PyTorch's by more than a tenth. It costs up to 13 % (16 channels in 4 groups, k4 s2), mostly less than 3.
+VARIANCE = 1.2
+
+
+def block_of(channels: int, axes: Sequence[Size], forward: bool) -> int:
     """Return how many channels one chain of additions takes: fewer, the more taps an output has.
 
     A short chain is more exact, a long one waits less often for sums to be put in memory and read again.
     """
     taps = prod(1 if size == 1 else ceil(k * gcd(s, d), s) if forward else k for size, _, k, s, _, d in axes)
-    return 64 if taps == 1 else 32 if taps <= 3 else 16
+    block = 32 if taps <= 3 else 16
+    while block > 1 and min(block, channels) * taps + ceil(channels, block) > VARIANCE * (channels + taps):
+        block //= 2
+    return block
 
 
 class Problem(NamedTuple):
@@ -44,7 +53,7 @@ class Problem(NamedTuple):
 
     def block(self) -> int:
         """Return the channels of a chain of additions."""
-        return block_of(self.axes, self.forward)
+        return block_of(self.channels, self.axes, self.forward)
 
     def weight_steps(self) -> tuple[int, int, int]:
         """Return the distances of groups, channels and outputs in the weight."""
