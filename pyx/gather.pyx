@@ -102,7 +102,7 @@ cdef inline void row_by_steps(char* to, const char* src, const Steps* steps, int
 
 
 cdef void list_steps(Job* job) noexcept nogil:
-    """Make the list of steps, but for what is left of the row after whole vectors, if their windows are short enough."""
+    """Make the list of steps, but for what is left after whole vectors, if their windows are short enough."""
     cdef Steps* steps = &job.steps
     cdef const int64_t* index = job.index[2]
     cdef Py_ssize_t row_in = job.size_in[2] * job.size, size = job.size, per = steps.bytes // steps.unit

@@ -37,7 +37,7 @@ cdef extern from "storage.h" nogil:
 # Rows that one across step reads at a time: as many are converted, or summed over depth, beforehand.
 cdef enum:
     CHUNK = 8
-    MOST_TILES = 64
+    MOST_TILES = 32
 
 cdef struct Job:
     Call call
@@ -67,6 +67,8 @@ cdef struct Job:
     Py_ssize_t row_in
     Py_ssize_t row_out
     Py_ssize_t ring  # in rows
+    # How far a window of the height begins before the one of an earlier output, at most: trimmed ones may step back.
+    Py_ssize_t back
 
 cdef struct Part:
     # What a task owns, rows first .. end - 1 of a depth of dst and pixels begin .. stop - 1 of them, and the elements
@@ -261,7 +263,9 @@ cdef void width_last(const Job* job, const Part* part) noexcept nogil:
 
 
 cdef inline Py_ssize_t following(const Job* job, Py_ssize_t slot) noexcept nogil:
-    """A slot of the ring, where it is no more than one round beyond the end: a division would take as long as a row."""
+    """A slot of the ring, from one that is less than a round outside: a division would take as long as a row."""
+    if slot < 0:
+        return slot + job.ring
     return slot - job.ring if slot >= job.ring else slot
 
 
@@ -272,18 +276,18 @@ cdef void width_first(const Job* job, const Part* part) noexcept nogil:
     cdef real* y[LANES]
     cdef const real* rows[CHUNK]
     cdef real* target
-    # Rows made; the first row of the window, counted likewise; where in the ring the next row and the window begin; the
-    # output whose rows are made, the next row, and the end of all windows so far.
-    cdef Py_ssize_t made = 0, window = 0, free = 0, slot = 0
-    cdef Py_ssize_t ahead = part.first, next = axis.start[part.first], high = 0
+    # The output whose rows are made, the next row, and the end of all windows so far; rows made; the first row of the
+    # window, counted likewise; where in the ring the next row and the window begin.
+    cdef Py_ssize_t ahead = part.first, next = max(axis.start[part.first] - job.back, 0), high = next
+    cdef Py_ssize_t made = 0, window = 0, free = 0, slot = 0, last = next
     cdef Py_ssize_t o, t, j, k, n, begin, count
     for o in range(part.first, part.end):
         begin = axis.start[o]
         count = axis.count[o]
-        if o > part.first:
-            j = min(begin, high) - axis.start[o - 1]
-            window += j
-            slot = (slot + j) % job.ring if j > 1 else following(job, slot + j)
+        j = begin - last if begin <= high else high - last + min(begin - high, job.back)
+        window += j
+        slot = following(job, slot + j)
+        last = begin
         high = max(high, begin + count)
         while made < window + count:
             n = 0
@@ -297,7 +301,7 @@ cdef void width_first(const Job* job, const Part* part) noexcept nogil:
                 else:
                     ahead += 1
                     if ahead < part.end:
-                        next = max(next, axis.start[ahead])
+                        next = max(next, axis.start[ahead] - job.back)
             along(job, part, x, y, <int>n, job.in_place)
             made += n
         target = target_row(job, part, o, 0)
@@ -409,7 +413,7 @@ cdef inline Py_ssize_t pitch(Py_ssize_t n) noexcept nogil:
 cdef Py_ssize_t lay_out(Job* job, Py_ssize_t tile) noexcept nogil:
     """Choose tiles and groups; return the numbers that a thread's scratch holds."""
     cdef Axis* width = &job.width
-    cdef Py_ssize_t j, room, widest_in = 0, widest_out = 0, size = max(width.size_in, width.size_out)
+    cdef Py_ssize_t j, o, room, widest_in = 0, widest_out = 0, size = max(width.size_in, width.size_out)
     job.tiles = max(1, min(size * width.inner // tile, width.size_out // (2 * LANES)))
     job.tiles = min(job.tiles, <Py_ssize_t>MOST_TILES)
     for j in range(job.tiles):
@@ -425,7 +429,12 @@ cdef Py_ssize_t lay_out(Job* job, Py_ssize_t tile) noexcept nogil:
         job.group = LANES
     job.ring = 0
     if not job.height_first and job.height.taps and width.taps:
-        job.ring = job.height.taps + job.group - 1
+        j = 0
+        job.back = 0
+        for o in range(job.height.size_out):
+            j = max(j, job.height.start[o])
+            job.back = max(job.back, j - job.height.start[o])
+        job.ring = job.height.taps + job.back + job.group - 1
     room = (2 * COLUMNS + LANES) * LANES if width.taps and not width.windows and width.inner < LANES else 0
     return (2 * CHUNK + job.group) * job.row_in + (job.group + job.ring) * job.row_out + room
 

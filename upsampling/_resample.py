@@ -19,8 +19,8 @@ from ._threads import threads_for
 
 # dtype: its kind in pyx/storage.h. Integers are computed in float64, so that each is the exact result rounded.
 KINDS = {"float16": 2, "bfloat16": 3, "uint8": 4, "int8": 5, "uint16": 6, "int16": 7}
-# Elements that a task writes at least, tasks for each thread at least where there is as much, and elements of a row that
-# a task works on at a time (they stay in cache).
+# Elements that a task writes at least, tasks for each thread at least where there is as much, and elements of a row
+# that a task works on at a time (they stay in cache).
 TASK = 2**15
 TASKS = 8
 TILE = 2**11
@@ -137,7 +137,7 @@ def resample_in_passes(src: np.ndarray, dst: np.ndarray, tables: Sequence[AxisTa
 
 
 def _band(planes: int, height: int, taps: int, row: int, threads: int) -> int:
-    """Return the rows of a task: as many as leave enough tasks, for the rows at its border are resampled along twice."""
+    """Return the rows of a task: as many as leave enough tasks, for rows at their borders are resampled twice."""
     bands = -(-TASKS * threads // planes)
     return max(-(-height // bands), 16 * taps, -(-TASK // row))
 
