@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SOURCES = $(shell find upsampling pyx -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py pyproject.toml
 
-.PHONY: demo test bench lint wheel clean
+.PHONY: demo test bench lint wheel wheels clean
 
 demo: $(VENV)/.installed
 	cd $(VENV) && bin/upsampling demo --output "$(CURDIR)/demo/contact-sheet.png"
@@ -28,6 +28,9 @@ lint: $(VENV)/.tools-lint
 
 wheel: $(VENV)/.ready
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .
+
+wheels:
+	.ci/wheels
 
 clean:
 	rm -rf build dist $(VENV) *.egg-info

@@ -21,6 +21,8 @@ cdef extern from "permute.h" nogil:
     static inline __attribute__((always_inline)) void window_vectors(
         int, int, int, const struct axis *, const real **, ptrdiff_t, ptrdiff_t, real **, ptrdiff_t, ptrdiff_t,
         ptrdiff_t);
+    static inline __attribute__((always_inline)) void windows_of(
+        int, int, const struct axis *, const real **, ptrdiff_t, ptrdiff_t, real **, ptrdiff_t, ptrdiff_t);
     static inline __attribute__((always_inline)) void some_columns(
         int, const struct axis *, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *);
     """
@@ -115,7 +117,7 @@ cdef inline void window_vectors "window_vectors"(
         e += LANES
 
 
-cdef inline void windows_of(
+cdef inline void windows_of "windows_of"(
     int rows, int windows, const Axis* axis, const real** x, Py_ssize_t origin, Py_ssize_t limit, real** y,
     Py_ssize_t target, Py_ssize_t end
 ) noexcept nogil:
@@ -160,14 +162,20 @@ cdef inline void along_windows(
         while r + ROWS <= rows:
             windows_of(ROWS, 1, axis, x + r, origin, limit, y + r, begin, end)
             r += ROWS
-        while r < rows:
+        if r + 2 <= rows:
+            windows_of(2, 1, axis, x + r, origin, limit, y + r, begin, end)
+            r += 2
+        if r < rows:
             windows_of(1, 1, axis, x + r, origin, limit, y + r, begin, end)
             r += 1
     else:
         while r + ROWS <= rows:
             windows_of(ROWS, 2, axis, x + r, origin, limit, y + r, begin, end)
             r += ROWS
-        while r < rows:
+        if r + 2 <= rows:
+            windows_of(2, 2, axis, x + r, origin, limit, y + r, begin, end)
+            r += 2
+        if r < rows:
             windows_of(1, 2, axis, x + r, origin, limit, y + r, begin, end)
             r += 1
 

@@ -86,27 +86,32 @@ static void assign_row(const assignment *a, char *to, const char *from) {
     }
 }
 
-/* All rows of an array, which are numbered in C order. */
+/* Row number `row` of an array, in C order. */
+static void assign_one(assignment *a, ptrdiff_t row) {
+    const char *from = (const char *)a->head.array[0];
+    char *to = (char *)a->head.array[1];
+    if (stopped(&a->head)) return;
+    for (int i = a->axes - 2; i >= 0; i--) {
+        from += row % a->shape[i] * a->source[i];
+        to += row % a->shape[i] * a->target[i];
+        row /= a->shape[i];
+    }
+    assign_row(a, to, from);
+}
+
 static void assign_run(call *c) {
     assignment *a = (assignment *)c;
     ptrdiff_t rows = 1;
     for (int i = 0; i < a->axes - 1; i++) rows *= a->shape[i];
     if (a->shape[a->axes - 1] == 0) return;
-#if defined(_OPENMP)
-#pragma omp parallel for num_threads(c->threads) schedule(static) if (c->threads > 1)
-#endif
-    for (ptrdiff_t row = 0; row < rows; row++) {
-        ptrdiff_t left = row;
-        const char *from = (const char *)c->array[0];
-        char *to = (char *)c->array[1];
-        if (stopped(c)) continue;
-        for (int i = a->axes - 2; i >= 0; i--) {
-            from += left % a->shape[i] * a->source[i];
-            to += left % a->shape[i] * a->target[i];
-            left /= a->shape[i];
-        }
-        assign_row(a, to, from);
+    if (c->threads < 2) { /* not by way of OpenMP, which takes longer than small arrays do */
+        for (ptrdiff_t row = 0; row < rows; row++) assign_one(a, row);
+        return;
     }
+#if defined(_OPENMP)
+#pragma omp parallel for num_threads(c->threads) schedule(static)
+#endif
+    for (ptrdiff_t row = 0; row < rows; row++) assign_one(a, row);
 }
 
 #endif

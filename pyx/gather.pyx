@@ -3,60 +3,37 @@
 # src, dst: bytes of (planes, D, H, W) arrays in C order of items of `size` bytes (a channels-last pixel is one item).
 # An axis has source indices, or keeps its size (None). A task owns one (plane, depth) and a band of rows of dst.
 # A row whose source is that of the row before it in its band is copied from there.
+#
+# Where the vectors of a row are each made of bytes of one or two vectors of the source, these are permuted: a list says
+# for each vector where its window begins, and for each of its units (bytes, or 4 bytes) the place in the window.
+# Elsewhere items are copied one by one.
 
 from cython.parallel cimport prange
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
 from upsampling._kernels.calls cimport Call, keep, perform, stopped
 
+cdef extern from "pick.h" nogil:
+    void pick_bytes(const char* source, int vectors, const char* places, char* to)
+    void pick_units(const char* source, int vectors, const char* places, char* to)
+    void copy_item(char* to, const char* source, Py_ssize_t size)
+    enum:
+        PICKS_BYTES
+        VECTOR_BYTES
 
-cdef inline void items(char* to, const char* src, const int64_t* index, Py_ssize_t n, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        memcpy(to + i * size, src + index[i] * size, size)
+cdef enum:
+    # Rows from which on a list is made for them: making it takes as long as some rows.
+    MANY_ROWS = 16
 
-
-cdef void row(char* to, const char* src, const int64_t* index, Py_ssize_t n, Py_ssize_t size) noexcept nogil:
-    """Copy n items; the sizes of one pixel in common types have loops of their own."""
-    if index == NULL:
-        memcpy(to, src, n * size)
-    elif size == 1:
-        items(to, src, index, n, 1)
-    elif size == 2:
-        items(to, src, index, n, 2)
-    elif size == 3:
-        items(to, src, index, n, 3)
-    elif size == 4:
-        items(to, src, index, n, 4)
-    elif size == 8:
-        items(to, src, index, n, 8)
-    elif size == 12:
-        items(to, src, index, n, 12)
-    elif size == 16:
-        items(to, src, index, n, 16)
-    else:
-        items(to, src, index, n, size)
-
-
-cdef inline Py_ssize_t at(const int64_t* index, Py_ssize_t o) noexcept nogil:
-    return o if index == NULL else index[o]
-
-
-cdef void rows(
-    const char* src, char* dst, const int64_t* height, const int64_t* width, Py_ssize_t first, Py_ssize_t end,
-    Py_ssize_t width_in, Py_ssize_t width_out, Py_ssize_t size
-) noexcept nogil:
-    """Copy rows first .. end - 1 of a plane."""
-    cdef Py_ssize_t o
-    cdef char* to
-    for o in range(first, end):
-        to = dst + o * width_out * size
-        if o > first and at(height, o) == at(height, o - 1):
-            memcpy(to, to - width_out * size, width_out * size)
-        else:
-            row(to, src + at(height, o) * width_in * size, width, width_out, size)
-
+# Steps of a row, by windows.
+cdef struct Steps:
+    int unit  # bytes of what is permuted: 4, 1, or 0 where items are copied one by one
+    int windows  # vectors of a window
+    Py_ssize_t bytes  # of a vector
+    Py_ssize_t count
+    Py_ssize_t* begin  # where the window of each step begins
+    char* places  # a vector for each step
 
 # A call; its arrays are src and dst.
 cdef struct Job:
@@ -67,11 +44,136 @@ cdef struct Job:
     const int64_t* index[3]
     Py_ssize_t size
     Py_ssize_t band
+    Steps steps
+
+
+cdef inline void items(char* to, const char* src, const int64_t* index, Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        memcpy(to + i * size, src + index[i] * size, size)
+
+
+cdef inline void threes(
+    char* to, const char* src, const int64_t* index, Py_ssize_t n, Py_ssize_t size_in
+) noexcept nogil:
+    """Copy items of three bytes by moves of four, but for those at the ends of the rows."""
+    cdef Py_ssize_t whole = n - 1, i
+    while whole > 0 and index[whole - 1] >= size_in - 1:
+        whole -= 1
+    for i in range(whole):
+        memcpy(to + i * 3, src + index[i] * 3, 4)
+    items(to + whole * 3, src, index + whole, n - whole, 3)
+
+
+cdef void row_of_items(
+    char* to, const char* src, const int64_t* index, Py_ssize_t n, Py_ssize_t size, Py_ssize_t size_in
+) noexcept nogil:
+    """Copy n items; the sizes of one pixel in common types have loops of their own."""
+    cdef Py_ssize_t i
+    if index == NULL:
+        memcpy(to, src, n * size)
+    elif size == 1:
+        items(to, src, index, n, 1)
+    elif size == 2:
+        items(to, src, index, n, 2)
+    elif size == 3:
+        threes(to, src, index, n, size_in)
+    elif size == 4:
+        items(to, src, index, n, 4)
+    elif size == 8:
+        items(to, src, index, n, 8)
+    elif size == 12:
+        items(to, src, index, n, 12)
+    elif size == 16:
+        items(to, src, index, n, 16)
+    else:
+        for i in range(n):
+            copy_item(to + i * size, src + index[i] * size, size)
+
+
+cdef inline void row_by_steps(char* to, const char* src, const Steps* steps, int unit, int windows) noexcept nogil:
+    """Make a row of steps.count vectors."""
+    cdef Py_ssize_t v
+    for v in range(steps.count):
+        if unit == 4:
+            pick_units(src + steps.begin[v], windows, steps.places + v * VECTOR_BYTES, to + v * VECTOR_BYTES)
+        else:
+            pick_bytes(src + steps.begin[v], windows, steps.places + v * 16, to + v * 16)
+
+
+cdef void list_steps(Job* job) noexcept nogil:
+    """Make the list of steps, but for what is left after whole vectors, if their windows are short enough."""
+    cdef Steps* steps = &job.steps
+    cdef const int64_t* index = job.index[2]
+    cdef Py_ssize_t row_in = job.size_in[2] * job.size, size = job.size, per = steps.bytes // steps.unit
+    cdef Py_ssize_t v, i, o, unit, first, longest = 0
+    for v in range(steps.count):
+        steps.begin[v] = index[v * steps.bytes // size] * size
+        longest = max(longest, (index[((v + 1) * steps.bytes - 1) // size] + 1) * size - steps.begin[v])
+    steps.windows = 1 if longest <= steps.bytes else 2
+    if longest > 2 * steps.bytes or row_in < steps.windows * steps.bytes:
+        steps.unit = 0
+        return
+    o = 0
+    unit = 0
+    for v in range(steps.count):
+        steps.begin[v] = min(steps.begin[v], row_in - steps.windows * steps.bytes)
+        for i in range(v * per, (v + 1) * per):
+            # Unit `unit` of pixel o.
+            first = (index[o] * size - steps.begin[v]) // steps.unit + unit
+            if steps.unit == 4:
+                (<int32_t*>steps.places)[i] = <int32_t>first
+            else:
+                steps.places[i] = <char>first
+            unit += 1
+            if unit * steps.unit == size:
+                unit = 0
+                o += 1
+
+
+cdef inline void row(char* to, const char* src, const Job* job) noexcept nogil:
+    """Make a row of dst."""
+    cdef const Steps* steps = &job.steps
+    cdef Py_ssize_t done = 0
+    if steps.unit:
+        if steps.unit == 4 and steps.windows == 1:
+            row_by_steps(to, src, steps, 4, 1)
+        elif steps.unit == 4:
+            row_by_steps(to, src, steps, 4, 2)
+        elif steps.windows == 1:
+            row_by_steps(to, src, steps, 1, 1)
+        else:
+            row_by_steps(to, src, steps, 1, 2)
+        # The item that the last vector ends in, and those after it.
+        done = steps.count * steps.bytes // job.size
+    row_of_items(
+        to + done * job.size, src, job.index[2] + done if job.index[2] != NULL else NULL, job.size_out[2] - done,
+        job.size, job.size_in[2],
+    )
+
+
+cdef inline Py_ssize_t at(const int64_t* index, Py_ssize_t o) noexcept nogil:
+    return o if index == NULL else index[o]
+
+
+cdef void rows(const char* src, char* dst, const Job* job, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
+    """Copy rows first .. end - 1 of a plane."""
+    cdef const int64_t* height = job.index[1]
+    cdef Py_ssize_t o, length = job.size_out[2] * job.size
+    for o in range(first, end):
+        if o > first and at(height, o) == at(height, o - 1):
+            memcpy(dst + o * length, dst + (o - 1) * length, length)
+        else:
+            row(dst + o * length, src + at(height, o) * job.size_in[2] * job.size, job)
 
 
 cdef void run(Call* call) noexcept nogil:
     cdef Job* job = <Job*>call
     cdef Py_ssize_t height = job.size_out[1], bands = (height + job.band - 1) // job.band, task, plane, d, first
+    if job.steps.unit:
+        job.steps.places = call.scratch
+        job.steps.begin = <Py_ssize_t*>(call.scratch + job.steps.count * VECTOR_BYTES)
+        list_steps(job)
     for task in prange(job.planes * job.size_out[0] * bands, num_threads=call.threads, schedule="static"):
         plane = task // bands // job.size_out[0]
         d = at(job.index[0], task // bands % job.size_out[0])
@@ -81,9 +183,29 @@ cdef void run(Call* call) noexcept nogil:
                 <const char*>call.array[0]
                 + (plane * job.size_in[0] + d) * job.size_in[1] * job.size_in[2] * job.size,
                 <char*>call.array[1] + task // bands * height * job.size_out[2] * job.size,
-                job.index[1], job.index[2], first, min(first + job.band, height), job.size_in[2], job.size_out[2],
-                job.size,
+                job, first, min(first + job.band, height),
             )
+
+
+cdef void plan_steps(Job* job) noexcept nogil:
+    """Choose units, and say how much memory the list of steps takes."""
+    cdef Steps* steps = &job.steps
+    cdef Py_ssize_t length = job.size_out[2] * job.size
+    steps.unit = 0
+    steps.count = 0
+    if job.index[2] == NULL or job.planes * job.size_out[0] * job.size_out[1] < MANY_ROWS:
+        return
+    # The items of a vector lie in two vectors of the source at most, if none is longer than that.
+    if job.size % 4 == 0 and job.size <= 2 * VECTOR_BYTES:
+        steps.unit = 4
+        steps.bytes = VECTOR_BYTES
+    elif PICKS_BYTES and job.size <= 32:
+        steps.unit = 1
+        steps.bytes = 16
+    else:
+        return
+    steps.count = length // steps.bytes
+    job.call.shared = (steps.count * (VECTOR_BYTES + <Py_ssize_t>sizeof(Py_ssize_t)) + 63) // 64 * 64
 
 
 def gather(
@@ -106,5 +228,6 @@ def gather(
     job.index[2] = &width[0] if width is not None else NULL
     job.size = size
     job.band = band
+    plan_steps(&job)
     if perform(&job.call, sizeof(job), run):
         keep((depth, height, width))

@@ -25,6 +25,11 @@ from along cimport (
 from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
 
 cdef extern from "storage.h" nogil:
+    """
+    /* Inlined, so that loops over a known number of rows unroll. */
+    static inline __attribute__((always_inline)) void sum_rows(
+        int, const real **, const real *, real *, ptrdiff_t, int);
+    """
     const int STORED_REAL
     void row_load(real* to, const void* from_, Py_ssize_t n, int kind)
     void row_store(void* to, const real* from_, Py_ssize_t n, int kind)
@@ -32,6 +37,7 @@ cdef extern from "storage.h" nogil:
 # Rows that one across step reads at a time: as many are converted, or summed over depth, beforehand.
 cdef enum:
     CHUNK = 8
+    MOST_TILES = 32
 
 cdef struct Job:
     Call call
@@ -49,6 +55,10 @@ cdef struct Job:
     Py_ssize_t band
     Py_ssize_t bands
     Py_ssize_t tiles
+    # The first pixel of each tile of a row of dst (and the end of the last), and the source's pixels that it reads.
+    Py_ssize_t begin[MOST_TILES + 1]
+    Py_ssize_t first[MOST_TILES]
+    Py_ssize_t last[MOST_TILES]
     # Rows that are resampled along at a time.
     Py_ssize_t group
     # Elements of a whole row; of the longest part of a row in scratch.
@@ -57,6 +67,8 @@ cdef struct Job:
     Py_ssize_t row_in
     Py_ssize_t row_out
     Py_ssize_t ring  # in rows
+    # How far a window of the height begins before the one of an earlier output, at most: trimmed ones may step back.
+    Py_ssize_t back
 
 cdef struct Part:
     # What a task owns, rows first .. end - 1 of a depth of dst and pixels begin .. stop - 1 of them, and the elements
@@ -79,23 +91,29 @@ cdef struct Part:
     real* room
 
 
-cdef inline void sum_rows(
-    int known, Py_ssize_t count, const real** rows, const real* w, real* out, Py_ssize_t n, bint adding
+cdef inline void sum_rows "sum_rows"(
+    int count, const real** rows, const real* w, real* out, Py_ssize_t n, bint adding
 ) noexcept nogil:
-    """Compute out = sum of w[t] * rows[t], or out + that; count is `known` where that is not 0."""
+    """Compute out = sum of w[t] * rows[t], or out + that, for a known count."""
+    cdef vec weight[CHUNK]
+    cdef const real* row[CHUNK]
     cdef vec a, b
     cdef real total
-    cdef Py_ssize_t i = 0, t, terms = known if known else count
+    cdef Py_ssize_t i = 0
+    cdef int t
+    for t in range(count):
+        weight[t] = vset(w[t])
+        row[t] = rows[t]
     while i + 2 * LANES <= n:
         if adding:
-            a = vmadd(vset(w[0]), vload(rows[0] + i), vload(out + i))
-            b = vmadd(vset(w[0]), vload(rows[0] + i + LANES), vload(out + i + LANES))
+            a = vmadd(weight[0], vload(row[0] + i), vload(out + i))
+            b = vmadd(weight[0], vload(row[0] + i + LANES), vload(out + i + LANES))
         else:
-            a = w[0] * vload(rows[0] + i)
-            b = w[0] * vload(rows[0] + i + LANES)
-        for t in range(1, terms):
-            a = vmadd(vset(w[t]), vload(rows[t] + i), a)
-            b = vmadd(vset(w[t]), vload(rows[t] + i + LANES), b)
+            a = weight[0] * vload(row[0] + i)
+            b = weight[0] * vload(row[0] + i + LANES)
+        for t in range(1, count):
+            a = vmadd(weight[t], vload(row[t] + i), a)
+            b = vmadd(weight[t], vload(row[t] + i + LANES), b)
         vstore(out + i, a)
         vstore(out + i + LANES, b)
         i += 2 * LANES
@@ -103,15 +121,15 @@ cdef inline void sum_rows(
         if not adding and n >= LANES:
             # The last vector overlaps the one before it.
             i = min(i, n - LANES)
-            a = w[0] * vload(rows[0] + i)
-            for t in range(1, terms):
-                a = vmadd(vset(w[t]), vload(rows[t] + i), a)
+            a = weight[0] * vload(row[0] + i)
+            for t in range(1, count):
+                a = vmadd(weight[t], vload(row[t] + i), a)
             vstore(out + i, a)
             i += LANES
         else:
-            total = madd(w[0], rows[0][i], out[i]) if adding else w[0] * rows[0][i]
-            for t in range(1, terms):
-                total = madd(w[t], rows[t][i], total)
+            total = madd(w[0], row[0][i], out[i]) if adding else w[0] * row[0][i]
+            for t in range(1, count):
+                total = madd(w[t], row[t][i], total)
             out[i] = total
             i += 1
 
@@ -119,19 +137,23 @@ cdef inline void sum_rows(
 cdef void across(
     const real** rows, const real* w, Py_ssize_t count, real* out, Py_ssize_t n, bint adding
 ) noexcept nogil:
-    """Compute out = sum of w[t] * rows[t], or out + that; count >= 1."""
-    if adding:
-        sum_rows(0, count, rows, w, out, n, True)
-    elif count == 1:
-        sum_rows(1, 1, rows, w, out, n, False)
+    """Compute out = sum of w[t] * rows[t] for 1 to CHUNK rows, or out + that."""
+    if count == 1:
+        sum_rows(1, rows, w, out, n, adding)
     elif count == 2:
-        sum_rows(2, 2, rows, w, out, n, False)
+        sum_rows(2, rows, w, out, n, adding)
     elif count == 3:
-        sum_rows(3, 3, rows, w, out, n, False)
+        sum_rows(3, rows, w, out, n, adding)
     elif count == 4:
-        sum_rows(4, 4, rows, w, out, n, False)
+        sum_rows(4, rows, w, out, n, adding)
+    elif count == 5:
+        sum_rows(5, rows, w, out, n, adding)
+    elif count == 6:
+        sum_rows(6, rows, w, out, n, adding)
+    elif count == 7:
+        sum_rows(7, rows, w, out, n, adding)
     else:
-        sum_rows(0, count, rows, w, out, n, False)
+        sum_rows(8, rows, w, out, n, adding)
 
 
 cdef inline const char* stored_row(const Job* job, const Part* part, Py_ssize_t d, Py_ssize_t h) noexcept nogil:
@@ -240,6 +262,13 @@ cdef void width_last(const Job* job, const Part* part) noexcept nogil:
         o += rows
 
 
+cdef inline Py_ssize_t following(const Job* job, Py_ssize_t slot) noexcept nogil:
+    """A slot of the ring, from one that is less than a round outside: a division would take as long as a row."""
+    if slot < 0:
+        return slot + job.ring
+    return slot - job.ring if slot >= job.ring else slot
+
+
 cdef void width_first(const Job* job, const Part* part) noexcept nogil:
     """Make rows of dst: source rows along, in groups and in the order that they are needed in, then across."""
     cdef const Axis* axis = &job.height
@@ -247,28 +276,32 @@ cdef void width_first(const Job* job, const Part* part) noexcept nogil:
     cdef real* y[LANES]
     cdef const real* rows[CHUNK]
     cdef real* target
-    # Rows made; the first row of the window, counted likewise; the output whose rows are made, the next row, and the
-    # end of all windows so far.
-    cdef Py_ssize_t made = 0, window = 0, ahead = part.first, next = axis.start[part.first], high = 0
+    # The output whose rows are made, the next row, and the end of all windows so far; rows made; the first row of the
+    # window, counted likewise; where in the ring the next row and the window begin.
+    cdef Py_ssize_t ahead = part.first, next = max(axis.start[part.first] - job.back, 0), high = next
+    cdef Py_ssize_t made = 0, window = 0, free = 0, slot = 0, last = next
     cdef Py_ssize_t o, t, j, k, n, begin, count
     for o in range(part.first, part.end):
         begin = axis.start[o]
         count = axis.count[o]
-        if o > part.first:
-            window += min(begin, high) - axis.start[o - 1]
+        j = begin - last if begin <= high else high - last + min(begin - high, job.back)
+        window += j
+        slot = following(job, slot + j)
+        last = begin
         high = max(high, begin + count)
         while made < window + count:
             n = 0
             while n < job.group and ahead < part.end:
                 if next < axis.start[ahead] + axis.count[ahead]:
                     x[n] = source_row(job, part, next, part.middle + n * job.row_in)
-                    y[n] = part.ring + (made + n) % job.ring * job.row_out
+                    y[n] = part.ring + free * job.row_out
+                    free = following(job, free + 1)
                     next += 1
                     n += 1
                 else:
                     ahead += 1
                     if ahead < part.end:
-                        next = max(next, axis.start[ahead])
+                        next = max(next, axis.start[ahead] - job.back)
             along(job, part, x, y, <int>n, job.in_place)
             made += n
         target = target_row(job, part, o, 0)
@@ -278,47 +311,44 @@ cdef void width_first(const Job* job, const Part* part) noexcept nogil:
         while t < count:
             k = min(<Py_ssize_t>CHUNK, count - t)
             for j in range(k):
-                rows[j] = part.ring + (window + t + j) % job.ring * job.row_out
+                rows[j] = part.ring + following(job, slot + t + j) * job.row_out
             across(
                 rows, axis.weights + o * axis.taps + t, k, target, (part.stop - part.begin) * job.width.inner, t > 0)
             t += k
         store_row(job, part, o, target)
 
 
-cdef inline Py_ssize_t tile_begin(const Axis* width, Py_ssize_t tile, Py_ssize_t tiles) noexcept nogil:
-    """The first pixel of a tile: whole vectors come before it."""
-    return tile * width.size_out // tiles // LANES * LANES if tile < tiles else width.size_out
-
-
-cdef inline void tile_source(
-    const Axis* width, Py_ssize_t begin, Py_ssize_t stop, Py_ssize_t* first, Py_ssize_t* last
-) noexcept nogil:
-    """The pixels of source rows that outputs begin .. stop - 1 are made of."""
-    cdef Py_ssize_t o
-    first[0] = begin
-    last[0] = stop
+cdef void lay_out_tile(Job* job, Py_ssize_t tile) noexcept nogil:
+    """Cut a tile from a row of dst, after whole vectors, and find the pixels of source rows that it is made of."""
+    cdef const Axis* width = &job.width
+    cdef Py_ssize_t o, first = width.size_in, last = 0
+    job.begin[tile] = tile * width.size_out // job.tiles // LANES * LANES
+    job.begin[tile + 1] = width.size_out
+    if tile + 1 < job.tiles:
+        job.begin[tile + 1] = (tile + 1) * width.size_out // job.tiles // LANES * LANES
     if width.taps:
-        first[0] = width.size_in
-        last[0] = 0
-        for o in range(begin, stop):
-            first[0] = min(first[0], width.start[o])
-            last[0] = max(last[0], width.start[o] + width.count[o])
+        for o in range(job.begin[tile], job.begin[tile + 1]):
+            first = min(first, width.start[o])
+            last = max(last, width.start[o] + width.count[o])
         # A window of no taps may stand at the end.
-        last[0] = max(last[0], first[0])
+        job.first[tile] = first
+        job.last[tile] = max(first, last)
+    else:
+        job.first[tile] = job.begin[tile]
+        job.last[tile] = job.begin[tile + 1]
 
 
 cdef void do_task(const Job* job, real* memory, Py_ssize_t task) noexcept nogil:
     cdef Part part
-    cdef Py_ssize_t first, last, tile = task % job.tiles, band = task // job.tiles % job.bands
+    cdef Py_ssize_t tile = task % job.tiles, band = task // job.tiles % job.bands
     part.plane = task // job.tiles // job.bands // job.depth.size_out
     part.depth = task // job.tiles // job.bands % job.depth.size_out
     part.first = band * job.band
     part.end = min(part.first + job.band, job.height.size_out)
-    part.begin = tile_begin(&job.width, tile, job.tiles)
-    part.stop = tile_begin(&job.width, tile + 1, job.tiles)
-    tile_source(&job.width, part.begin, part.stop, &first, &last)
-    part.column = first * job.width.inner
-    part.length = (last - first) * job.width.inner
+    part.begin = job.begin[tile]
+    part.stop = job.begin[tile + 1]
+    part.column = job.first[tile] * job.width.inner
+    part.length = (job.last[tile] - job.first[tile]) * job.width.inner
     part.stored = memory
     part.summed = part.stored + CHUNK * job.row_in
     part.middle = part.summed + CHUNK * job.row_in
@@ -383,13 +413,13 @@ cdef inline Py_ssize_t pitch(Py_ssize_t n) noexcept nogil:
 cdef Py_ssize_t lay_out(Job* job, Py_ssize_t tile) noexcept nogil:
     """Choose tiles and groups; return the numbers that a thread's scratch holds."""
     cdef Axis* width = &job.width
-    cdef Py_ssize_t j, first, last, room, widest_in = 0, widest_out = 0, size = max(width.size_in, width.size_out)
+    cdef Py_ssize_t j, o, room, widest_in = 0, widest_out = 0, size = max(width.size_in, width.size_out)
     job.tiles = max(1, min(size * width.inner // tile, width.size_out // (2 * LANES)))
+    job.tiles = min(job.tiles, <Py_ssize_t>MOST_TILES)
     for j in range(job.tiles):
-        tile_source(width, tile_begin(width, j, job.tiles), tile_begin(width, j + 1, job.tiles), &first, &last)
-        widest_in = max(widest_in, (last - first) * width.inner)
-        widest_out = max(
-            widest_out, (tile_begin(width, j + 1, job.tiles) - tile_begin(width, j, job.tiles)) * width.inner)
+        lay_out_tile(job, j)
+        widest_in = max(widest_in, (job.last[j] - job.first[j]) * width.inner)
+        widest_out = max(widest_out, (job.begin[j + 1] - job.begin[j]) * width.inner)
     job.row_in = pitch(widest_in)
     job.row_out = pitch(widest_out)
     job.group = 1
@@ -399,7 +429,12 @@ cdef Py_ssize_t lay_out(Job* job, Py_ssize_t tile) noexcept nogil:
         job.group = LANES
     job.ring = 0
     if not job.height_first and job.height.taps and width.taps:
-        job.ring = job.height.taps + job.group - 1
+        j = 0
+        job.back = 0
+        for o in range(job.height.size_out):
+            j = max(j, job.height.start[o])
+            job.back = max(job.back, j - job.height.start[o])
+        job.ring = job.height.taps + job.back + job.group - 1
     room = (2 * COLUMNS + LANES) * LANES if width.taps and not width.windows and width.inner < LANES else 0
     return (2 * CHUNK + job.group) * job.row_in + (job.group + job.ring) * job.row_out + room
 

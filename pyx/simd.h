@@ -41,7 +41,8 @@ typedef real unaligned_vec __attribute__((vector_size(VECTOR_BYTES), aligned(REA
 
 static inline vec vload(const real *p) { return *(const unaligned_vec *)p; }
 static inline void vstore(real *p, vec v) { *(unaligned_vec *)p = v; }
-static inline vec vset(real x) { return (vec){0} + x; }
+/* x - 0 is x, -0 included, so that no subtraction is left of it. */
+static inline vec vset(real x) { return x - (vec){0}; }
 
 static inline vec vload_n(const real *p, ptrdiff_t n) {
     vec v = {0};

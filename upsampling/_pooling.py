@@ -81,7 +81,7 @@ def _max_pool_backward(rank: int, grad_output: Any, indices: Any, input_size: An
     grad = _args.array("grad_output", grad_output, (rank + 1, rank + 2))
     _args.dtype_among("grad_output", grad, _pool_args.FLOATS)
     shape = _pool_args.input_shape(grad, rank, input_size)
-    plane = int(np.prod(shape[-rank:], dtype=object))
+    plane = math.prod(shape[-rank:])
     at = _arrays.readable(
         _arrays.batched(_pool_args.checked_positions("indices", indices, "grad_output", grad, plane), rank)
     )

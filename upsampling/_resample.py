@@ -19,8 +19,10 @@ from ._threads import threads_for
 
 # dtype: its kind in pyx/storage.h. Integers are computed in float64, so that each is the exact result rounded.
 KINDS = {"float16": 2, "bfloat16": 3, "uint8": 4, "int8": 5, "uint16": 6, "int16": 7}
-# Elements that a task writes at least, and elements of a row that it works on at a time (they stay in cache).
+# Elements that a task writes at least, tasks for each thread at least where there is as much, and elements of a row
+# that a task works on at a time (they stay in cache).
 TASK = 2**15
+TASKS = 8
 TILE = 2**11
 # Taps of the height axis up to which its rows are kept in a ring; beyond, the scratch would grow with the taps.
 RING = 16
@@ -90,6 +92,7 @@ def resample(
     row = sizes[2][1] * inner
     last = _arrays.is_channels_last(src)
     work = dst.size * (1 + sum(taps))
+    threads = threads_for(work)
     kernel = _kernels.load("resample", f"f{8 * real.itemsize}")
     arguments = (
         memory(src, last),
@@ -102,9 +105,9 @@ def resample(
         tuple((None,) * 3 if t is None else (t.start, t.count, t.weights.astype(real, copy=False)) for t in steps),
         _spread(steps[2], inner, real, kernel.lanes()),
         _height_first(sizes, taps, steps[2] is None),
-        max(16 * taps[1], -(-TASK // row)),
+        _band(planes * sizes[0][1], sizes[1][1], taps[1], row, threads),
         TILE,
-        threads_for(work),
+        threads,
     )
     kernel.resample(*arguments)
     return [(kernel.resample, arguments, work)]
@@ -131,6 +134,12 @@ def resample_in_passes(src: np.ndarray, dst: np.ndarray, tables: Sequence[AxisTa
             part = made
         if not passes:
             dst[first : first + images] = part
+
+
+def _band(planes: int, height: int, taps: int, row: int, threads: int) -> int:
+    """Return the rows of a task: as many as leave enough tasks, for rows at their borders are resampled twice."""
+    bands = -(-TASKS * threads // planes)
+    return max(-(-height // bands), 16 * taps, -(-TASK // row))
 
 
 def _height_first(sizes: Sequence[tuple[int, int]], taps: Sequence[int], width_kept: bool) -> bool:
