@@ -81,11 +81,15 @@ cdef void add_part(
 ) noexcept nogil:
     """Add the products of some channels to the sums of a part, block by block for some rows after the other."""
     cdef Sums sums
-    cdef Py_ssize_t rows = tile.outputs * part.phases, row = 0, at, count, c, end, i
+    cdef Py_ssize_t rows = tile.outputs * part.phases, row = 0, at, count, c, end, i, m = 0, phase = 0
+    cdef Py_ssize_t block_step = part.block_step if part.block_step else channels * part.taps * ROWS
     cdef real bias[ROWS]
-    cdef const real* w
+    cdef const real* w = tile.w + part.weight + tile.first_output * part.phases // ROWS * block_step
     sums.inner = find_taps(of, tile, part)
-    w = tile.w + part.weight + tile.first_output * part.phases // ROWS * part.block_step + c0 * part.channel_step
+    if part.block_step:
+        w += c0 * part.channel_step
+    else:
+        w += c0 * part.taps * ((of.outputs * part.phases + ROWS - 1) // ROWS * ROWS)
     sums.a_row = part.row_step
     sums.a_step = part.channel_step
     sums.a_at = tile.weight_at + part.first_tap
@@ -95,7 +99,11 @@ cdef void add_part(
     while row < rows:
         count = min(ROWS, rows - row)
         for i in range(count):
-            bias[i] = tile.bias[(row + i) // part.phases]
+            bias[i] = tile.bias[m]
+            phase += 1
+            if phase == part.phases:
+                phase = 0
+                m += 1
         at = (tile.outputs * part.first_phase + row) * tile.width
         sums.y = tile.sums + at
         c = 0
@@ -113,7 +121,7 @@ cdef void add_part(
             else:
                 add_products(count, &sums, tile.lanes)
             c += of.block
-        w += part.block_step
+        w += block_step
         row += ROWS
 
 
@@ -294,20 +302,25 @@ cdef int pack_block(
 
 cdef bint pack(Call* call, const Pass* part, const real* w, real* packed) noexcept nogil:
     """Put the weights of a pass in the order in which `contract` reads them; whether all of them are finite."""
+    cdef const Problem* of = &part.of
     cdef const Part* rows
-    cdef Py_ssize_t task, i, group, block, blocks, first = 0
+    cdef Py_ssize_t task, i, group, block, blocks, c, count, first = 0
+    cdef Py_ssize_t chunks = (of.channels + of.chunk - 1) // of.chunk
     cdef int bad = 0
-    if part.of.minimal:
+    if of.minimal:
         return pack_by_points(call, part, w, packed)
-    for i in range(part.of.parts):
-        rows = &part.of.part[i]
-        blocks = (part.of.outputs * rows.phases + ROWS - 1) // ROWS
-        for task in prange(part.groups * blocks, num_threads=call.threads, schedule="static"):
-            group = task // blocks
+    for i in range(of.parts):
+        rows = &of.part[i]
+        blocks = (of.outputs * rows.phases + ROWS - 1) // ROWS
+        for task in prange(part.groups * chunks * blocks, num_threads=call.threads, schedule="static"):
             block = task % blocks
+            c = task // blocks % chunks * of.chunk
+            group = task // blocks // chunks
+            count = min(of.chunk, of.channels - c)
             bad |= pack_block(
-                w + group * part.ws[0], block * ROWS, part.of.outputs, part.of.channels, part.ws, rows,
-                part.tap + first, packed + group * part.group_weights + rows.weight + block * rows.block_step,
+                w + group * part.ws[0] + c * part.ws[1], block * ROWS, of.outputs, count, part.ws, rows,
+                part.tap + first,
+                packed + group * part.group_weights + rows.weight + (c * blocks + block * count) * rows.taps * ROWS,
             )
         first += rows.phases * rows.taps
     return not bad

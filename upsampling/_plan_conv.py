@@ -261,7 +261,7 @@ def _weights(
 ) -> tuple[list[tuple[int, ...]], list[np.ndarray], int, bool]:
     """Return the parts' rows of the kernel's table, the taps' places, and how many weights a group has; packed or not.
 
-    Packed they are [part][block of rows][channel][tap][row].
+    Packed they are [part][chunk of channels][block of rows][channel][tap][row].
     """
     rows: list[tuple[int, ...]] = []
     first = first_phase = weights = 0
@@ -271,7 +271,7 @@ def _weights(
             of_weight = (0, problem.rows * steps[i], problem.weight_steps()[1], steps[i])
         else:
             block = problem.channels * part.taps * problem.rows
-            of_weight = (weights, block, part.taps * problem.rows, 1)
+            of_weight = (weights, 0, part.taps * problem.rows, 1)
             weights += block * ceil(problem.outputs * part.phases, problem.rows)
         rows.append((part.taps, part.phases, first, first_phase, *of_weight, 0, 0, 0, 1))
         first += part.taps

@@ -164,7 +164,7 @@ class Pass(NamedTuple):
 
     def signature(self) -> bytes:
         """Return what the order of packed weights depends on, besides their shape."""
-        return b"".join(table.tobytes() for table in (self.parts, self.tap, self.outs)) + bytes([self.minimal])
+        return b"".join(table.tobytes() for table in (self.parts, self.tap, self.outs, self.tile[2:3]))
 
     @property
     def minimal(self) -> bool:
