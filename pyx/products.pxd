@@ -22,7 +22,7 @@ cdef extern from "simd.h" nogil:
     #define VECTORS 2
     #define VECTORS_BESIDE(rows) ((rows) > 2 ? 2 : (rows) > 1 ? 4 : 6)
     #endif
-    /* Packed weights that few vectors take turns with come from far, faster than they are asked for: here 2 KiB ahead. */
+    /* With few vectors, packed weights are read faster than they come from far unless asked for, here 2 KiB ahead. */
     static inline void ask_for(const real *p) { __builtin_prefetch((const char *)p + 2048); }
     /* Inlined, so that loops over rows and vectors unroll and the sums stay in registers. */
     struct sums;

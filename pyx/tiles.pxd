@@ -58,6 +58,7 @@ cdef struct Problem:
     Py_ssize_t xs[5]
     Py_ssize_t ys[5]
     bint careful  # some weight is not finite
+    bint exchanged  # vectors along output channels; see exchanged.pxd
     bint minimal  # by minimal filtering; each axis has so many outputs in a lane:
     Py_ssize_t outs[3]
 
@@ -77,6 +78,7 @@ cdef struct Tile:
     real* outside
     real* sums
     real* chains  # where chains go on in the next chunk
+    real* turned  # sums, where vectors run along output channels
     real* spread  # x at the points of minimal filtering,
     real* products  # and the sums of products at each of them
     Py_ssize_t* offset  # of the taps that reach into x from somewhere in the tile,
