@@ -200,6 +200,7 @@ def _choose(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
     unit = max(problem.rows // gcd(problem.rows, part.phases) for part in parts)
     domain = [problem.batch, *(int(phases.counts.max()) for phases in axes)]
     taps = [int(np.diff(phases.first).max()) for phases in axes]
+    block = problem.block()
     best, chosen = float("inf"), None
     for layouts in itertools.product(*map(layouts_of, axes)):
         boxes = {box_of(problem, domain, layouts, vectors * problem.lanes) for vectors in (96, 48, 24, 12, 6, 3)}
@@ -209,7 +210,7 @@ def _choose(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
             copied = prod(length) * prod(len(layout.first) for layout in layouts) * problem.itemsize
             reached = products * _reached(problem, axes, taps, box)
             own, shared = _cost(problem, reached, rows, layouts, box, lanes)
-            shared *= max(1, copied * problem.block() / COPIES)
+            shared *= max(1, copied * block / COPIES)
             tiles = problem.groups * prod(map(ceil, domain, box))
             for share in sorted(_shares(problem, rows, lanes, tiles, unit)):
                 tasks = tiles * ceil(problem.outputs, share)
@@ -224,7 +225,7 @@ def _choose(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
                     cost = cost / problem.lanes / EXCHANGED + share * rows * lanes + shared + 500
                     cost *= ceil(tiles * ceil(problem.outputs, share), problem.threads)
                     if cost < best:
-                        chunk = max(problem.block(), _chunk(problem, copied))
+                        chunk = max(block, _chunk(problem, copied))
                         best, chosen = cost, Tile(box[0], box[1:], layouts, share, min(problem.channels, chunk), True)
     assert chosen is not None
     return chosen
