@@ -21,7 +21,9 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
 from upsampling._kernels.calls cimport Call, call_scratch, enter, keep, leave, perform, stopped
+from exchanged cimport GROUP, add_exchanged, groups_of, turn
 from minimal cimport DEPTH, add_by_points, mark_images, pack_rows
+from packing cimport pack_block, pack_group
 from products cimport LANES, ROWS, Sums, add_products, real
 from runs cimport all_finite
 from tiles cimport Axis, Part, Problem, Tile, copy_tile, store, width_of
@@ -81,11 +83,15 @@ cdef void add_part(
 ) noexcept nogil:
     """Add the products of some channels to the sums of a part, block by block for some rows after the other."""
     cdef Sums sums
-    cdef Py_ssize_t rows = tile.outputs * part.phases, row = 0, at, count, c, end, i
+    cdef Py_ssize_t rows = tile.outputs * part.phases, row = 0, at, count, c, end, i, m = 0, phase = 0
+    cdef Py_ssize_t block_step = part.block_step if part.block_step else channels * part.taps * ROWS
     cdef real bias[ROWS]
-    cdef const real* w
+    cdef const real* w = tile.w + part.weight + tile.first_output * part.phases // ROWS * block_step
     sums.inner = find_taps(of, tile, part)
-    w = tile.w + part.weight + tile.first_output * part.phases // ROWS * part.block_step + c0 * part.channel_step
+    if part.block_step:
+        w += c0 * part.channel_step
+    else:
+        w += c0 * part.taps * ((of.outputs * part.phases + ROWS - 1) // ROWS * ROWS)
     sums.a_row = part.row_step
     sums.a_step = part.channel_step
     sums.a_at = tile.weight_at + part.first_tap
@@ -95,7 +101,11 @@ cdef void add_part(
     while row < rows:
         count = min(ROWS, rows - row)
         for i in range(count):
-            bias[i] = tile.bias[(row + i) // part.phases]
+            bias[i] = tile.bias[m]
+            phase += 1
+            if phase == part.phases:
+                phase = 0
+                m += 1
         at = (tile.outputs * part.first_phase + row) * tile.width
         sums.y = tile.sums + at
         c = 0
@@ -113,7 +123,7 @@ cdef void add_part(
             else:
                 add_products(count, &sums, tile.lanes)
             c += of.block
-        w += part.block_step
+        w += block_step
         row += ROWS
 
 
@@ -126,8 +136,13 @@ cdef void add_channels(const Problem* of, const Tile* tile) noexcept nogil:
         if of.careful:
             copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 1, c0 == 0, tile.outside)
         for i in range(of.parts):
-            add_part(of, tile, &of.part[i], c0, channels)
+            if of.exchanged:
+                add_exchanged(of, tile, i, find_taps(of, tile, &of.part[i]), c0, channels)
+            else:
+                add_part(of, tile, &of.part[i], c0, channels)
         c0 += channels
+    if of.exchanged:
+        turn(of, tile)
 
 
 cdef Py_ssize_t room_of(const Problem* of) noexcept nogil:
@@ -138,7 +153,7 @@ cdef Py_ssize_t room_of(const Problem* of) noexcept nogil:
 cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept nogil:
     """Put a tile and its scratch at `memory`, unless that is NULL; how many bytes they take."""
     cdef Py_ssize_t copied = (of.chunk * of.pitch + 2 * LANES) // LANES * LANES, width, sums, i
-    cdef Py_ssize_t outside = copied if careful else 0, chains = 0, spread = 0, products = 0
+    cdef Py_ssize_t outside = copied if careful else 0, chains = 0, spread = 0, products = 0, turned = 0
     cdef Py_ssize_t outputs = min(of.share, of.outputs), outs = of.outs[0] * of.outs[1] * of.outs[2]
     cdef Py_ssize_t head = sizeof(Tile) // 64 * 64 + 64
     cdef Tile* tile = <Tile*>memory
@@ -149,9 +164,12 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         for i in range(of.parts):
             spread = max(spread, of.part[i].taps * (min(<Py_ssize_t>DEPTH, of.channels) * width + LANES))
             products = max(products, of.part[i].taps * (outputs * of.part[i].phases // outs * width + LANES))
+    elif of.exchanged:
+        for i in range(of.parts):
+            turned += groups_of(outputs, &of.part[i]) * GROUP * width
     elif of.chunk % of.block and of.chunk < of.channels:
         chains = sums
-    i = copied + outside + sums + chains + spread + products + LANES  # whole vectors of sums are read
+    i = copied + outside + sums + chains + spread + products + turned + LANES  # whole vectors of sums are read
     if memory != NULL:
         tile.copied = <real*>(memory + head)
         tile.outside = tile.copied + copied
@@ -159,6 +177,7 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         tile.chains = tile.sums + sums
         tile.spread = tile.chains + chains
         tile.products = tile.spread + spread
+        tile.turned = tile.products + products
         tile.offset = <Py_ssize_t*>(tile.copied + i)
         tile.weight_at = tile.offset + of.taps
         memset(tile.copied, 0, (copied + outside) * sizeof(real))
@@ -267,48 +286,33 @@ cdef void fill_plane(const Job* job, char* y, real value) noexcept nogil:
                 (<real*>(y + d * job.ys[2] + h * job.ys[3] + w * job.ys[4]))[0] = value
 
 
-cdef int pack_block(
-    const real* w, Py_ssize_t row, Py_ssize_t outputs, Py_ssize_t channels, const Py_ssize_t* ws, const Part* part,
-    const Py_ssize_t* tap, real* to,
-) noexcept nogil:
-    """[channel][tap][ROWS] from w, with zeros for what is not there; 1 if some weight is not finite."""
-    cdef Py_ssize_t _c, e, k
-    cdef Py_ssize_t at[ROWS]
-    cdef const Py_ssize_t* taps[ROWS]
-    cdef int r, rows = min(ROWS, outputs * part.phases - row)
-    cdef real* start = to
-    for r in range(rows):
-        at[r] = (row + r) // part.phases * ws[2]
-        taps[r] = tap + (row + r) % part.phases * part.taps
-    for _c in range(channels):
-        for e in range(part.taps):
-            for r in range(rows):
-                k = taps[r][e]
-                to[r] = w[at[r] + k] if k >= 0 else <real>0
-            for r in range(rows, ROWS):
-                to[r] = 0
-            to += ROWS
-        w += ws[1]
-    return not all_finite(start, to - start)
-
-
 cdef bint pack(Call* call, const Pass* part, const real* w, real* packed) noexcept nogil:
     """Put the weights of a pass in the order in which `contract` reads them; whether all of them are finite."""
+    cdef const Problem* of = &part.of
     cdef const Part* rows
-    cdef Py_ssize_t task, i, group, block, blocks, first = 0
+    cdef Py_ssize_t task, i, group, block, blocks, c, count, first = 0
+    cdef Py_ssize_t chunks = (of.channels + of.chunk - 1) // of.chunk, height
+    cdef const real* source
+    cdef real* to
     cdef int bad = 0
-    if part.of.minimal:
+    if of.minimal:
         return pack_by_points(call, part, w, packed)
-    for i in range(part.of.parts):
-        rows = &part.of.part[i]
-        blocks = (part.of.outputs * rows.phases + ROWS - 1) // ROWS
-        for task in prange(part.groups * blocks, num_threads=call.threads, schedule="static"):
-            group = task // blocks
+    for i in range(of.parts):
+        rows = &of.part[i]
+        height = GROUP if of.exchanged else ROWS
+        blocks = (of.outputs * rows.phases + height - 1) // height
+        for task in prange(part.groups * chunks * blocks, num_threads=call.threads, schedule="static"):
             block = task % blocks
-            bad |= pack_block(
-                w + group * part.ws[0], block * ROWS, part.of.outputs, part.of.channels, part.ws, rows,
-                part.tap + first, packed + group * part.group_weights + rows.weight + block * rows.block_step,
-            )
+            c = task // blocks % chunks * of.chunk
+            group = task // blocks // chunks
+            count = min(of.chunk, of.channels - c)
+            to = packed + group * part.group_weights + rows.weight + (c * blocks + block * count) * rows.taps * height
+            source = w + group * part.ws[0] + c * part.ws[1]
+            if of.exchanged:
+                pack_group(source, block * height, of.outputs, count, part.ws, rows, part.tap + first, to)
+            else:
+                pack_block(source, block * height, of.outputs, count, part.ws, rows, part.tap + first, to)
+            bad |= not all_finite(to, count * rows.taps * height)
         first += rows.phases * rows.taps
     return not bad
 
@@ -358,7 +362,7 @@ cdef bint run_pass(Job* job, Py_ssize_t number, const Pass* part, const real* bi
     else:
         finite = pack(&job.call, part, w, packed)
         w = packed
-    if (part.merged or part.of.minimal) and not finite:
+    if (part.merged or part.of.minimal or part.of.exchanged) and not finite:
         return False
     contract(job, part, w, bias, not finite)
     if part.merged:
@@ -486,7 +490,7 @@ cdef class Passes:
         of.offset = pointer(tables.offset)
         of.weight_at = pointer(tables.weight_at)
         of.where = pointer(tables.where)
-        of.minimal = tables.minimal
+        of.minimal, of.exchanged = tables.minimal, tables.exchanged
         for i in range(3):
             of.outs[i] = tables.outs[i]
         to.tap = pointer(tables.tap)
@@ -583,5 +587,5 @@ def transposed(
 
 
 def shape():
-    """Lanes of a vector and rows of a block, which the plan must know."""
-    return LANES, ROWS
+    """Lanes of a vector, rows of a block and rows of a group, which the plan must know."""
+    return LANES, ROWS, GROUP

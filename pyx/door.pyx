@@ -13,9 +13,10 @@ from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 from upsampling._kernels.calls cimport CALL_ARRAYS, Call, Run, enter, leave
-from plane cimport fetch_plane, put_plane
+from plane cimport Group, fetch_items, mark_bytes, mark_items, put_group
 
 cdef extern from "simd.h" nogil:
+    const Py_ssize_t PTRDIFF_MAX
     void* scratch(size_t bytes)
 
 cdef extern from "assign.h" nogil:
@@ -120,21 +121,30 @@ cdef int checked(
     return STATUS_OK
 
 
+cdef Group contiguous(Py_ssize_t count, Py_ssize_t plane_size, Py_ssize_t item_size) noexcept nogil:
+    """One plane."""
+    cdef Group group
+    group.channels, group.count, group.plane = 1, count, plane_size
+    group.x, group.x_channel, group.at, group.at_channel = item_size, 0, sizeof(long long), 0
+    group.y, group.y_channel = item_size, 0
+    return group
+
+
 cdef int max_unpool(
     const void* values, const long long* indices, void* out, Py_ssize_t planes, Py_ssize_t count, Py_ssize_t plane_size,
     Py_ssize_t item_size, int num_threads,
 ) noexcept nogil:
     """out (planes, plane_size) = 0, then out[indices[i]] = values[i]; values and indices are (planes, count)."""
     cdef int status = checked(values, indices, out, planes, count, plane_size, item_size, num_threads), threads
+    cdef Group group = contiguous(count, plane_size, item_size)
     cdef Py_ssize_t p
     if status != STATUS_OK:
         return status
     threads = enter(num_threads)
     for p in prange(planes, num_threads=threads, schedule="static"):
-        put_plane(
-            <const char*>values + p * count * item_size, item_size,
-            <const char*>(indices + p * count), sizeof(long long), count,
-            <char*>out + p * plane_size * item_size, item_size, plane_size, item_size,
+        put_group(
+            &group, <const char*>values + p * count * item_size, <const char*>(indices + p * count),
+            <char*>out + p * plane_size * item_size, 0, plane_size, item_size,
         )
     leave(threads)
     return STATUS_OK
@@ -146,24 +156,31 @@ cdef int max_unpool_backward(
 ) noexcept nogil:
     """grad_input[i] = grad_output[indices[i]] for the last i of each index, else 0; grad_input is (planes, count)."""
     cdef int status = checked(grad_output, indices, grad_input, planes, count, plane_size, item_size, num_threads)
-    cdef char* taken
-    cdef Py_ssize_t p, each = (plane_size + 63) // 64 * 64
+    cdef Group group = contiguous(count, plane_size, item_size)
+    cdef char* marks
+    cdef Py_ssize_t p, each
     cdef int threads
-    if status != STATUS_OK or planes == 0:
+    if status != STATUS_OK or planes == 0 or count == 0:
         return status
+    if plane_size > PTRDIFF_MAX // 16 // num_threads:
+        return STATUS_NO_MEMORY
+    each = (mark_bytes(&group) + 63) // 64 * 64
     threads = enter(num_threads)
-    taken = <char*>scratch(each * threads)
-    if taken != NULL:
+    marks = <char*>scratch(each * threads)
+    if marks != NULL:
         for p in prange(planes, num_threads=threads, schedule="static"):
-            fetch_plane(
-                <const char*>grad_output + p * plane_size * item_size, item_size, plane_size,
-                <const char*>(indices + p * count), sizeof(long long), count,
-                <char*>grad_input + p * count * item_size, item_size, item_size, taken + threadid() * each,
+            mark_items(
+                &group, <const char*>grad_output + p * plane_size * item_size, <const char*>(indices + p * count),
+                marks + threadid() * each, 0, plane_size,
+            )
+            fetch_items(
+                &group, <const char*>grad_output + p * plane_size * item_size, <const char*>(indices + p * count),
+                <char*>grad_input + p * count * item_size, marks + threadid() * each, 0, count, item_size,
             )
     leave(threads)
-    if taken == NULL:
+    if marks == NULL:
         return STATUS_NO_MEMORY
-    free(taken)
+    free(marks)
     return STATUS_OK
 
 

@@ -1,75 +1,112 @@
 """Items put at positions of a plane, and fetched from there: every dtype, moved by its size in bytes.
 
 values are (N, C, L) and planes (N, C, P) items, both with a last axis that holds an item's bytes; positions are
-(N, C, L) and checked. A task is one plane, so each element has one writer; where a position stands twice the last in
-row-major order wins.
+(N, C, L) and checked. A task is one plane or, of channels-last arrays, the interleaved planes of an image; where these
+are few, a band of their positions, for which all values are looked at. So each element has one writer, and where a
+position stands twice the last in row-major order wins.
 """
 
 from cython cimport view
 from cython.parallel cimport prange
 from upsampling._kernels.calls cimport Call, call_scratch, perform, stopped
-from plane cimport fetch_plane, inside, position, put_plane
+from plane cimport (
+    Group, Groups, Part, fetch_items, group_of, groups_of, inside, mark_bytes, mark_items, part_of, position, put_group,
+    tasks_of,
+)
 
 ctypedef const unsigned char[:, :, :, ::view.contiguous] items
 ctypedef unsigned char[:, :, :, ::view.contiguous] writable_items
 
 
-# A call; its arrays are values (or gradients), positions, and the result. Strides are those of images, channels and
-# items, in bytes.
+# A call; its arrays are values (or gradients), positions, and the result. Strides are those of images and channels, in
+# bytes.
 cdef struct Job:
     Call call
-    Py_ssize_t images
-    Py_ssize_t channels
-    Py_ssize_t count  # positions of a plane
-    Py_ssize_t plane
+    Group group
+    Groups groups
     Py_ssize_t size  # of an item
-    Py_ssize_t xs[3]
-    Py_ssize_t ats[3]
-    Py_ssize_t ys[3]
+    Py_ssize_t ss[2]  # of the source
+    Py_ssize_t ats[2]
+    Py_ssize_t ts[2]  # of the target
 
 
-cdef inline char* of_plane(void* array, const Py_ssize_t* strides, Py_ssize_t channels, Py_ssize_t task) noexcept nogil:
-    return <char*>array + task // channels * strides[0] + task % channels * strides[1]
+cdef inline char* of_plane(void* array, const Py_ssize_t* strides, Py_ssize_t n, Py_ssize_t c) noexcept nogil:
+    return <char*>array + n * strides[0] + c * strides[1]
 
 
 cdef void run_put(Call* call) noexcept nogil:
     cdef Job* job = <Job*>call
-    cdef Py_ssize_t C = job.channels, task
-    for task in prange(job.images * C, num_threads=call.threads, schedule="static"):
+    cdef Py_ssize_t task
+    cdef Part part
+    for task in prange(tasks_of(&job.groups), num_threads=call.threads, schedule="static"):
         if not stopped(call):
-            put_plane(
-                of_plane(call.array[0], job.xs, C, task), job.xs[2],
-                of_plane(call.array[1], job.ats, C, task), job.ats[2], job.count,
-                of_plane(call.array[2], job.ys, C, task), job.ys[2], job.plane, job.size,
+            part = part_of(&job.groups, task)
+            put_group(
+                &job.group, of_plane(call.array[0], job.ss, part.n, part.c),
+                of_plane(call.array[1], job.ats, part.n, part.c), of_plane(call.array[2], job.ts, part.n, part.c),
+                part.first, part.end, job.size,
             )
 
 
 cdef void run_fetch(Call* call) noexcept nogil:
     cdef Job* job = <Job*>call
-    cdef Py_ssize_t C = job.channels, task
-    for task in prange(job.images * C, num_threads=call.threads, schedule="static"):
+    cdef Py_ssize_t group
+    if job.groups.bands > 1:
+        for group in range(tasks_of(&job.groups) // job.groups.bands):
+            fetch_together(job, group)
+        return
+    for group in prange(tasks_of(&job.groups), num_threads=call.threads, schedule="static"):
         if not stopped(call):
-            fetch_plane(
-                of_plane(call.array[0], job.xs, C, task), job.xs[2], job.plane,
-                of_plane(call.array[1], job.ats, C, task), job.ats[2], job.count,
-                of_plane(call.array[2], job.ys, C, task), job.ys[2], job.size, call_scratch(call),
+            fetch_alone(job, group, call_scratch(call))
+
+
+cdef void fetch_alone(const Job* job, Py_ssize_t group, char* marks) noexcept nogil:
+    """One group, by one thread."""
+    cdef Part part = part_of(&job.groups, group)
+    cdef char* at = of_plane(job.call.array[1], job.ats, part.n, part.c)
+    cdef char* y = of_plane(job.call.array[0], job.ss, part.n, part.c)
+    mark_items(&job.group, y, at, marks, part.first, part.end)
+    fetch_items(
+        &job.group, y, at,
+        of_plane(job.call.array[2], job.ts, part.n, part.c), marks, 0, job.group.count, job.size,
+    )
+
+
+cdef void fetch_together(Job* job, Py_ssize_t group) noexcept nogil:
+    """One group by all threads: marks by bands of positions; when all are made, items by their number."""
+    cdef Call* call = &job.call
+    cdef Py_ssize_t bands = job.groups.bands, count = job.group.count, items = (count + bands - 1) // bands, task
+    cdef Part part = part_of(&job.groups, group * bands)
+    cdef char* at = of_plane(call.array[1], job.ats, part.n, part.c)
+    cdef char* y = of_plane(call.array[0], job.ss, part.n, part.c)
+    for task in prange(bands, num_threads=call.threads, schedule="static"):
+        if not stopped(call):
+            part = part_of(&job.groups, group * bands + task)
+            mark_items(&job.group, y, at, call.scratch, part.first, part.end)
+    part = part_of(&job.groups, group * bands)
+    for task in prange(bands, num_threads=call.threads, schedule="static"):
+        if not stopped(call):
+            fetch_items(
+                &job.group, y, at,
+                of_plane(call.array[2], job.ts, part.n, part.c), call.scratch, min(task * items, count),
+                min((task + 1) * items, count), job.size,
             )
 
 
-cdef void set_job(Job* job, items x, const position[:, :, :] at, items y, Py_ssize_t plane, int num_threads):
+cdef void set_job(Job* job, items source, const position[:, :, :] at, items target, Py_ssize_t plane, bint last,
+                  int num_threads):
     cdef int i
-    job.call.array[0] = <void*>&x[0, 0, 0, 0]
+    job.call.array[0] = <void*>&source[0, 0, 0, 0]
     job.call.array[1] = <void*>&at[0, 0, 0]
-    job.call.array[2] = <void*>&y[0, 0, 0, 0]
+    job.call.array[2] = <void*>&target[0, 0, 0, 0]
     job.call.read = 2
     job.call.written = 1
     job.call.threads = num_threads
     job.call.shared = job.call.each = 0
-    job.images, job.channels, job.count = at.shape[0], at.shape[1], at.shape[2]
-    job.plane = plane
-    job.size = x.shape[3]
-    for i in range(3):
-        job.xs[i], job.ats[i], job.ys[i] = x.strides[i], at.strides[i], y.strides[i]
+    job.size = source.shape[3]
+    job.groups = groups_of(at.shape[0], at.shape[1], plane, last, num_threads)
+    for i in range(2):
+        job.ss[i], job.ats[i], job.ts[i] = source.strides[i], at.strides[i], target.strides[i]
 
 
 # A call; its array is the positions.
@@ -88,16 +125,27 @@ cdef void run_check(Call* call) noexcept nogil:
     cdef int found = 0
     for task in prange(job.images * C, num_threads=call.threads, schedule="static"):
         if not stopped(call):
-            found |= some_outside(of_plane(call.array[0], job.ats, C, task), job.ats[2], job.count, job.plane)
+            found |= some_outside(
+                of_plane(call.array[0], job.ats, task // C, task % C), job.ats[2], job.count, job.plane
+            )
     call.again = found
 
 
 cdef int some_outside(const char* at, Py_ssize_t ats, Py_ssize_t count, Py_ssize_t plane) noexcept nogil:
     cdef Py_ssize_t i
-    cdef int found = 0
+    cdef position most = -1, least = 0, where
+    cdef const position* p
+    if ats == sizeof(position):  # in vectors
+        p = <const position*>at
+        for i in range(count):
+            most = max(most, p[i])
+            least = min(least, p[i])
+        return least < 0 or most >= plane
     for i in range(count):
-        found |= not inside((<const position*>(at + i * ats))[0], plane)
-    return found
+        where = (<const position*>(at + i * ats))[0]
+        if not inside(where, plane):
+            return True
+    return False
 
 
 def outside(const position[:, :, :] at, Py_ssize_t plane, int num_threads):
@@ -119,13 +167,20 @@ def outside(const position[:, :, :] at, Py_ssize_t plane, int num_threads):
 def put(items x, const position[:, :, :] at, writable_items y, int num_threads):
     """Clear y, then write each item of x at its position."""
     cdef Job job
-    set_job(&job, x, at, y, y.shape[2], num_threads)
+    set_job(&job, x, at, y, y.shape[2], y.strides[1] < y.strides[2], num_threads)
+    job.group = group_of(&job.groups, at.shape[2], y.shape[2], x.strides, at.strides, y.strides)
     perform(&job.call, sizeof(job), run_put)
 
 
-def fetch(items g, const position[:, :, :] at, writable_items y, int num_threads):
-    """The adjoint of put: each item of y from its position in g, but zero where a later one has the same position."""
+def fetch(items y, const position[:, :, :] at, writable_items x, int num_threads):
+    """The adjoint of put: each item of x from its position in y, but zero where a later one has the same position."""
     cdef Job job
-    set_job(&job, g, at, y, g.shape[2], num_threads)
-    job.call.each = (g.shape[2] + 63) // 64 * 64
+    cdef Py_ssize_t room
+    set_job(&job, y, at, x, y.shape[2], y.strides[1] < y.strides[2], num_threads)
+    job.group = group_of(&job.groups, at.shape[2], y.shape[2], x.strides, at.strides, y.strides)
+    room = (mark_bytes(&job.group) + 63) // 64 * 64
+    if job.groups.bands > 1:
+        job.call.shared = room
+    else:
+        job.call.each = room
     perform(&job.call, sizeof(job), run_fetch)

@@ -1,8 +1,28 @@
-"""Loops over the items of one plane, for every dtype by its size in bytes; see move.pyx."""
+"""Planes whose items are put and fetched by position, for every dtype by its size; see move.pyx, pool.pyx, door.pyx.
 
-from libc.string cimport memcpy, memset
+A group is one plane, or several interleaved ones (channels-last); the loops over its items are in items.h.
+"""
+
+from libc.string cimport memset
 
 ctypedef long long position
+
+cdef extern from "items.h" nogil:
+    ctypedef struct Group "group":
+        Py_ssize_t channels, count, plane
+        Py_ssize_t x, x_channel, at, at_channel, y, y_channel
+    bint within(position where, Py_ssize_t first, Py_ssize_t end)
+    void put_items(
+        const Group* g, const char* x, const char* at, char* y, Py_ssize_t first, Py_ssize_t end, size_t size
+    )
+    void mark_items(
+        const Group* g, const char* y, const char* at, void* marks, Py_ssize_t first, Py_ssize_t end
+    )
+    void fetch_items(
+        const Group* g, const char* y, const char* at, char* x, const void* marks, Py_ssize_t begin, Py_ssize_t stop,
+        size_t size,
+    )
+    bint marks_are_wide(const Group* g)
 
 
 cdef inline bint inside(position where, Py_ssize_t plane) noexcept nogil:
@@ -10,55 +30,79 @@ cdef inline bint inside(position where, Py_ssize_t plane) noexcept nogil:
     return <unsigned long long>where < <unsigned long long>plane
 
 
-cdef inline void put_items(
-    const char* x, Py_ssize_t xs, const char* at, Py_ssize_t ats, Py_ssize_t count,
-    char* y, Py_ssize_t ys, Py_ssize_t plane, size_t size,
+# All planes of a call: how its groups are cut into tasks, bands of positions of a group.
+cdef struct Groups:
+    Py_ssize_t images, channels, plane, bands, band
+    bint together  # the channels of an image are one group
+
+cdef struct Part:
+    Py_ssize_t n, c, first, end
+
+
+cdef inline Groups groups_of(
+    Py_ssize_t images, Py_ssize_t channels, Py_ssize_t plane, bint channels_last, int num_threads
 ) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef position where
-    for i in range(count):
-        where = (<const position*>(at + i * ats))[0]
-        if inside(where, plane):
-            memcpy(y + where * ys, x + i * xs, size)
+    """Bands only where groups are few, for each band looks at all items of its group."""
+    cdef Groups g
+    cdef Py_ssize_t groups
+    g.images, g.channels, g.plane = images, channels, plane
+    g.together = channels_last and channels > 1
+    groups = images * (1 if g.together else channels)
+    g.bands = 1
+    if groups % num_threads and groups < 4 * num_threads:
+        g.bands = max(1, min(<Py_ssize_t>num_threads, plane))
+    g.band = (plane + g.bands - 1) // g.bands
+    return g
 
 
-cdef inline void put_plane(
-    const char* x, Py_ssize_t xs, const char* at, Py_ssize_t ats, Py_ssize_t count,
-    char* y, Py_ssize_t ys, Py_ssize_t plane, size_t size,
+cdef inline Py_ssize_t tasks_of(const Groups* g) noexcept nogil:
+    return g.images * (1 if g.together else g.channels) * g.bands
+
+
+cdef inline Part part_of(const Groups* g, Py_ssize_t task) noexcept nogil:
+    cdef Part part
+    part.n = task // g.bands if g.together else task // g.bands // g.channels
+    part.c = 0 if g.together else task // g.bands % g.channels
+    part.first = min(task % g.bands * g.band, g.plane)
+    part.end = min(part.first + g.band, g.plane)
+    return part
+
+
+cdef inline Group group_of(
+    const Groups* groups, Py_ssize_t count, Py_ssize_t plane, const Py_ssize_t* x, const Py_ssize_t* at,
+    const Py_ssize_t* y,
 ) noexcept nogil:
-    cdef Py_ssize_t i
-    if ys == <Py_ssize_t>size:
-        memset(y, 0, plane * size)
-    else:
-        for i in range(plane):
-            memset(y + i * ys, 0, size)
-    # The sizes are constants in each branch, so that each copy is one move.
-    if size == 1:
-        put_items(x, xs, at, ats, count, y, ys, plane, 1)
-    elif size == 2:
-        put_items(x, xs, at, ats, count, y, ys, plane, 2)
-    elif size == 4:
-        put_items(x, xs, at, ats, count, y, ys, plane, 4)
-    elif size == 8:
-        put_items(x, xs, at, ats, count, y, ys, plane, 8)
-    elif size == 16:
-        put_items(x, xs, at, ats, count, y, ys, plane, 16)
-    else:
-        put_items(x, xs, at, ats, count, y, ys, plane, size)
+    """Strides are those of images, channels and items."""
+    cdef Group group
+    group.channels = groups.channels if groups.together else 1
+    group.count = count
+    group.plane = plane
+    group.x, group.x_channel = x[2], x[1]
+    group.at, group.at_channel = at[2], at[1]
+    group.y, group.y_channel = y[2], y[1]
+    return group
 
 
-cdef inline void fetch_plane(
-    const char* g, Py_ssize_t gs, Py_ssize_t plane, const char* at, Py_ssize_t ats, Py_ssize_t count,
-    char* y, Py_ssize_t ys, size_t size, char* taken,
+cdef inline void clear(const Group* group, char* y, Py_ssize_t first, Py_ssize_t end, size_t size) noexcept nogil:
+    """Zero the items first .. end - 1 of each plane."""
+    cdef Py_ssize_t i, c
+    cdef Py_ssize_t pixel = group.channels * <Py_ssize_t>size
+    if group.y == pixel and (group.channels == 1 or group.y_channel == <Py_ssize_t>size):
+        memset(y + first * pixel, 0, (end - first) * pixel)
+        return
+    for i in range(first, end):
+        for c in range(group.channels):
+            memset(y + i * group.y + c * group.y_channel, 0, size)
+
+
+cdef inline void put_group(
+    const Group* g, const char* x, const char* at, char* y, Py_ssize_t first, Py_ssize_t end, size_t size
 ) noexcept nogil:
-    """y[i] = g[at[i]] for the last i of each position, zero for the others; `taken` has room for `plane` marks."""
-    cdef Py_ssize_t i
-    cdef position where
-    memset(taken, 0, plane)
-    for i in range(count - 1, -1, -1):
-        where = (<const position*>(at + i * ats))[0]
-        if not inside(where, plane) or taken[where]:
-            memset(y + i * ys, 0, size)
-        else:
-            taken[where] = 1
-            memcpy(y + i * ys, g + where * gs, size)
+    """y = 0 and then y[at[i]] = x[i] in order, for positions first .. end - 1."""
+    clear(g, y, first, end, size)
+    put_items(g, x, at, y, first, end, size)
+
+
+cdef inline Py_ssize_t mark_bytes(const Group* g) noexcept nogil:
+    """What fetching takes beside: for each position of the group the number of the item that stands there last."""
+    return g.plane * g.channels * (8 if marks_are_wide(g) else 4)

@@ -22,7 +22,8 @@ cdef struct Axis:
     const Py_ssize_t* phase  # start and count of each
 
 # Phases that read the same inputs. Their rows are (output channel, phase), in blocks of ROWS; the weight of row r of
-# block b, channel c and tap e lies at weight + b * block_step + c * channel_step + r * row_step + weight_at[e].
+# block b, channel c and tap e lies at weight + b * block_step + c * channel_step + r * row_step + weight_at[e]. Packed
+# weights have no block_step, but lie as they are read: [chunk of channels][block][channel][tap][row].
 cdef struct Part:
     Py_ssize_t taps
     Py_ssize_t phases
@@ -57,6 +58,7 @@ cdef struct Problem:
     Py_ssize_t xs[5]
     Py_ssize_t ys[5]
     bint careful  # some weight is not finite
+    bint exchanged  # vectors along output channels; see exchanged.pxd
     bint minimal  # by minimal filtering; each axis has so many outputs in a lane:
     Py_ssize_t outs[3]
 
@@ -76,6 +78,7 @@ cdef struct Tile:
     real* outside
     real* sums
     real* chains  # where chains go on in the next chunk
+    real* turned  # sums, where vectors run along output channels
     real* spread  # x at the points of minimal filtering,
     real* products  # and the sums of products at each of them
     Py_ssize_t* offset  # of the taps that reach into x from somewhere in the tile,

@@ -9,7 +9,7 @@ import pytest
 from forgetting import forget_plans
 
 import upsampling as up
-from upsampling import _plan_conv, reference
+from upsampling import _conv_packed, _conv_transpose, _plan_conv, reference
 
 NAN, INF = np.nan, np.inf
 
@@ -338,3 +338,25 @@ def test_channels_last_gradients_give_channels_last_gradients(dtype):
     planar = up.conv_transpose2d_backward(np.ascontiguousarray(g), np.ascontiguousarray(x), w)
     for found, expected in zip((grad_input, grad_weight, grad_bias), planar, strict=True):
         assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("shape, weight_shape, options", CUT)
+@pytest.mark.parametrize("speed", [1e9, 1e-9])
+@pytest.mark.parametrize("threads", [1, 8])
+def test_packed_weights_give_the_same_bits(monkeypatch, fresh_plans, speed, threads, shape, weight_shape, options):
+    """Whether vectors run along output channels or along pixels."""
+    rng = np.random.default_rng(0)
+    x, weight = (rng.standard_normal(s).astype(np.float32) for s in (shape, weight_shape))
+    bias = rng.standard_normal(weight.shape[1] * options.get("groups", 1)).astype(np.float32)
+    monkeypatch.setattr(_plan_conv, "EXCHANGED", speed)
+    monkeypatch.setattr(_plan_conv, "MOST_PIXELS", 2**62)
+    _conv_transpose._passes.cache_clear()
+    every = {"padding": 0, "output_padding": 0, "groups": 1, "dilation": 1, **options}
+    order = ("stride", "padding", "output_padding", "groups", "dilation")
+    packed = _conv_packed.PackedWeights(weight)
+    with up.num_threads(threads):
+        for image in (x, x[:1]):
+            arguments = (image, weight, bias, *(every[name] for name in order), None, None)
+            got = _conv_transpose._conv_transpose(2, *arguments, packed)
+            np.testing.assert_array_equal(got, up.conv_transpose2d(image, weight, bias, **options))
+    _conv_transpose._passes.cache_clear()

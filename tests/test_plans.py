@@ -10,6 +10,7 @@ from typing import Any
 import bounds
 import c_table
 import cases
+import fuzz_table
 import numpy as np
 import plan_calls
 import pytest
@@ -243,3 +244,9 @@ def test_plans_are_freed():
     TABLE.free_plan(plan)
     kept.clear()
     assert alive() == before
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_arguments_end_in_a_status(seed):
+    done = fuzz_table.run(1.5, seed)
+    assert done.executed > 10

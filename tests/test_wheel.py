@@ -44,7 +44,10 @@ def installed(tmp_path_factory) -> dict:
 
 def test_files_for_type_checkers_and_other_compilers_are_installed(installed):
     folder = Path(installed["folder"])
-    for name in ("py.typed", "__init__.pxd", "kernels.pxd", "include/upsampling.h"):
+    for name in (
+        "py.typed", "__init__.pxd", "kernels.pxd", "include/upsampling.h", "cmake/upsampling-config.cmake",
+        "pkgconfig/upsampling.pc",
+    ):  # fmt: skip
         assert (folder / name).is_file(), name
     assert Path(installed["include"], "upsampling.h").is_file()
 
@@ -60,6 +63,24 @@ def test_import_needs_numpy_and_the_standard_library_alone(installed):
     # cython_runtime is a name that Cython's modules make, not an import.
     outside = set(installed["imported"]) - set(sys.stdlib_module_names) - {"upsampling", "numpy", "cython_runtime"}
     assert {name for name in outside if not name.startswith("_")} == set()
+
+
+IMPORT = """
+import time
+import numpy
+before = time.perf_counter()
+import upsampling
+print(time.perf_counter() - before)
+"""
+
+
+def test_import_takes_less_than_60_ms_beyond_numpy(installed, tmp_path):
+    taken = []
+    for _ in range(7):
+        done = subprocess.run([sys.executable, "-I", "-c", IMPORT], cwd=tmp_path, capture_output=True, check=True)
+        taken.append(float(done.stdout))
+    if os.environ.get("UPSAMPLING_SANITIZED") != "1":
+        assert min(taken) < 0.06, taken
 
 
 def test_installed_size_is_below_8_mb(installed):

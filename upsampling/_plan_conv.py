@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from math import gcd, prod
+from math import gcd, lcm, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +40,8 @@ from ._plan_tables import (
 MOST_PHASES = 1024  # of all axes in one pass of the kernel
 SUMS = 2**19  # bytes of sums in a task's scratch
 NEAR = 24 * 2**10  # bytes of copies that stay in a processor's first cache
+MOST_PIXELS = 256  # of a tile in which vectors run along rows of the weights
+EXCHANGED = 1.8  # products in a cycle then
 DIRECT = 4  # most tiles for which weights are read where they lie: packing pays when they are read more often
 
 
@@ -191,10 +193,14 @@ def _shares(problem: Problem, rows: int, lanes: int, tiles: int, unit: int) -> s
     return {min(problem.outputs, cut(problem.outputs, size, unit)) for size in most}
 
 
-def _choose(problem: Problem, axes: list[Phases], products: int, rows: int, unit: int) -> Tile:
-    """Choose the cheapest of some tiles, for so many products of a channel and an output channel."""
+def _choose(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
+    """Choose the cheapest of some tiles, and whether vectors run along pixels or along rows of the weights."""
+    products, rows = sum(part.taps * part.phases for part in parts), sum(part.phases for part in parts)
+    # Shares begin with a block of rows in every part.
+    unit = max(problem.rows // gcd(problem.rows, part.phases) for part in parts)
     domain = [problem.batch, *(int(phases.counts.max()) for phases in axes)]
     taps = [int(np.diff(phases.first).max()) for phases in axes]
+    block = problem.block()
     best, chosen = float("inf"), None
     for layouts in itertools.product(*map(layouts_of, axes)):
         boxes = {box_of(problem, domain, layouts, vectors * problem.lanes) for vectors in (96, 48, 24, 12, 6, 3)}
@@ -204,15 +210,32 @@ def _choose(problem: Problem, axes: list[Phases], products: int, rows: int, unit
             copied = prod(length) * prod(len(layout.first) for layout in layouts) * problem.itemsize
             reached = products * _reached(problem, axes, taps, box)
             own, shared = _cost(problem, reached, rows, layouts, box, lanes)
-            shared *= max(1, copied * problem.block() / COPIES)
+            shared *= max(1, copied * block / COPIES)
             tiles = problem.groups * prod(map(ceil, domain, box))
             for share in sorted(_shares(problem, rows, lanes, tiles, unit)):
                 tasks = tiles * ceil(problem.outputs, share)
                 cost = ceil(tasks, problem.threads) * (own * share + shared + 500)
                 if cost < best:
                     best, chosen = cost, Tile(box[0], box[1:], layouts, share, _chunk(problem, copied))
+            if problem.group and lanes <= MOST_PIXELS and not any((part.tap < 0).any() for part in parts):
+                reached /= max(1, products)
+                for share in _exchanged_shares(problem, parts):
+                    cost = sum(p.taps * ceil(share * p.phases, problem.group) for p in parts) * reached
+                    cost *= problem.channels * ceil(lanes, problem.rows) * problem.rows * problem.group
+                    cost = cost / problem.lanes / EXCHANGED + share * rows * lanes + shared + 500
+                    cost *= ceil(tiles * ceil(problem.outputs, share), problem.threads)
+                    if cost < best:
+                        chunk = max(block, _chunk(problem, copied))
+                        best, chosen = cost, Tile(box[0], box[1:], layouts, share, min(problem.channels, chunk), True)
     assert chosen is not None
     return chosen
+
+
+def _exchanged_shares(problem: Problem, parts: list[Part]) -> set[int]:
+    """Return some sizes of the shares of output channels that begin with a group of rows in every part."""
+    unit = lcm(*(problem.group // gcd(problem.group, part.phases) for part in parts))
+    counts = (1, problem.threads, 4 * problem.threads)
+    return {min(problem.outputs, cut(problem.outputs, ceil(problem.outputs, count), unit)) for count in counts}
 
 
 def _chunk(problem: Problem, copied: int) -> int:
@@ -229,11 +252,7 @@ def _chunk(problem: Problem, copied: int) -> int:
 def _pass(problem: Problem, axes: list[Phases]) -> Pass:
     """Make the tables of a pass."""
     parts = _parts(problem, axes)
-    # Shares begin with a block of rows in every part.
-    unit = max(problem.rows // gcd(problem.rows, part.phases) for part in parts)
-    tile = _choose(
-        problem, axes, sum(part.taps * part.phases for part in parts), sum(part.phases for part in parts), unit
-    )
+    tile = _choose(problem, axes, parts)
     where = np.empty([*(len(axis.start) for axis in axes), 2], np.intp)
     for i, part in enumerate(parts):
         where[np.ix_(*(family.number for family in part.families))] = np.stack(
@@ -253,6 +272,7 @@ def _pass(problem: Problem, axes: list[Phases]) -> Pass:
         weights,
         direct,
         len(parts) == 1 and bool((parts[0].tap < 0).any()),
+        tile.exchanged,
     )
 
 
@@ -261,30 +281,30 @@ def _weights(
 ) -> tuple[list[tuple[int, ...]], list[np.ndarray], int, bool]:
     """Return the parts' rows of the kernel's table, the taps' places, and how many weights a group has; packed or not.
 
-    Packed they are [part][block of rows][channel][tap][row].
+    Packed they are [part][chunk of channels][block of rows][channel][tap][row].
     """
     rows: list[tuple[int, ...]] = []
     first = first_phase = weights = 0
     steps = _row_steps(problem, axes, tile, parts)
+    height = problem.group if tile.exchanged else problem.rows
     for i, part in enumerate(parts):
         if steps:
             of_weight = (0, problem.rows * steps[i], problem.weight_steps()[1], steps[i])
         else:
-            block = problem.channels * part.taps * problem.rows
-            of_weight = (weights, block, part.taps * problem.rows, 1)
-            weights += block * ceil(problem.outputs * part.phases, problem.rows)
+            of_weight = (weights, 0, part.taps * problem.rows, 1)
+            weights += problem.channels * part.taps * height * ceil(problem.outputs * part.phases, height)
         rows.append((part.taps, part.phases, first, first_phase, *of_weight, 0, 0, 0, 1))
         first += part.taps
         first_phase += part.phases
     if steps:
         return rows, [part.tap[0] for part in parts], problem.weight_steps()[0], True
-    return rows, [np.arange(part.taps) * problem.rows for part in parts], weights, False
+    return rows, [np.arange(part.taps) * height for part in parts], weights, False
 
 
 def _row_steps(problem: Problem, axes: list[Phases], tile: Tile, parts: list[Part]) -> list[int]:
     """Return the distances of rows of each part in the weight, or none where they differ or packing pays."""
     domain = [problem.batch, *(int(axis.counts.max()) for axis in axes)]
-    if problem.kept or prod(map(ceil, domain, (tile.images, *tile.size))) > DIRECT:
+    if problem.group or prod(map(ceil, domain, (tile.images, *tile.size))) > DIRECT:
         return []
     steps = []
     for part in parts:

@@ -49,7 +49,7 @@ class Problem(NamedTuple):
     itemsize: int
     merged: bool  # phases may share taps that not all of them have, with zeros for the weights that are not there
     minimal: bool  # minimal filtering may be taken
-    kept: bool = False  # weights are packed once for many calls
+    group: int = 0  # where weights are packed once for many calls: rows of a group, if vectors run along rows
 
     def block(self) -> int:
         """Return the channels of a chain of additions."""
@@ -145,6 +145,7 @@ class Tile(NamedTuple):
     layouts: tuple[Layout, ...]
     share: int  # output channels of a task
     chunk: int  # channels copied at once
+    exchanged: bool = False  # vectors run along rows, not along pixels
 
     def segment(self) -> int:
         """Return the size of a segment of all axes."""
@@ -168,12 +169,15 @@ class Pass(NamedTuple):
     group_weights: int  # numbers from group to group in the packed weights, or
     direct: bool = False  # in the weight as it lies, which is read without packing
     merged: bool = False  # some weights are zeros that are not there: all numbers must be finite
+    exchanged: bool = False  # vectors run along rows of the weights
     outs: np.ndarray = np.ones(3, np.intp)  # outputs of a lane on each axis
     first: np.ndarray | None = None  # by minimal filtering: where in `tap` the part's taps begin
 
     def signature(self) -> bytes:
         """Return what the order of packed weights depends on, besides their shape."""
-        return b"".join(table.tobytes() for table in (self.parts, self.tap, self.outs)) + bytes([self.minimal])
+        return b"".join(table.tobytes() for table in (self.parts, self.tap, self.outs, self.tile[2:3])) + bytes(
+            [self.exchanged]
+        )
 
     @property
     def minimal(self) -> bool:

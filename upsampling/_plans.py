@@ -319,6 +319,8 @@ def _unpool(plan: Any, p: Problem, forward: bool) -> None:
     small = p.new(p.batch, p.channels, *p.input)
     large = p.new(p.batch, p.channels, *p.output)
     at = p.new(*small.shape, dtype=np.int64)
+    if small.size and not large.size:
+        raise ValueError(f"output must have no empty axis where input has none, got {p.output}")
     source, target = (small, large) if forward else (large, small)
     plan.array(source)
     plan.array(at, plane=max(prod(p.output), 1))

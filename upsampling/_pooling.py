@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _args, _arrays, _kernels, _pool_args
+from . import _args, _arrays, _kernels, _pool_args, _unpooling
 from ._threads import threads_for
 from ._types import Input, Ints
 
@@ -82,20 +82,19 @@ def _max_pool_backward(rank: int, grad_output: Any, indices: Any, input_size: An
     _args.dtype_among("grad_output", grad, _pool_args.FLOATS)
     shape = _pool_args.input_shape(grad, rank, input_size)
     plane = math.prod(shape[-rank:])
-    at = _arrays.readable(
-        _arrays.batched(_pool_args.checked_positions("indices", indices, "grad_output", grad, plane), rank)
-    )
+    given = _pool_args.positions("indices", indices, "grad_output", grad)
     g = _arrays.readable(_arrays.batched(grad, rank))
     precision, read = _computed(g)
     result = _arrays.allocate(shape if len(shape) == rank + 2 else (1, *shape), read.dtype, _arrays.is_channels_last(g))
     if g.size:
         _kernels.load("pool", precision).add(
             _arrays.flat_planes(read),
-            _arrays.flat_planes(at),
+            _unpooling.checked_planes(given, rank, plane),
             _arrays.flat_planes(result),
             threads_for(g.size + result.size),
         )
     else:
+        _pool_args.check_inside("indices", given, plane)
         result[...] = 0
     result = result.astype(g.dtype, copy=False)
     return result[0] if grad.ndim == rank + 1 else result
