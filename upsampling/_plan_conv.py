@@ -313,7 +313,7 @@ def _row_steps(problem: Problem, axes: list[Phases], tile: Tile, parts: list[Par
         apart = np.diff(at.reshape(-1))
         if (part.tap < 0).any() or (apart != apart[:1]).any():
             return []
-        steps.append(int(apart[0]) if len(apart) else 0)
+        steps.append(int(apart[0]) if len(apart) else 1)  # not 0, which says that weights are packed
     return steps
 
 
