@@ -147,7 +147,7 @@ def worth(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...]) -> boo
     vectors = points * _groups(axes) * (1 + 1 / int(axes[2].phases.counts.max()))
     minimal = vectors * (channels * outputs / 1.6 + 3 * channels + 3 * outputs) + out
     minimal += 16 * channels * outputs * points * 2
-    return minimal < 0.93 * direct
+    return minimal < 0.87 * direct
 
 
 def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
