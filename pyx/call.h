@@ -29,16 +29,18 @@ typedef struct call {
     char *scratch;          /* those, the shared ones first; aligned to a cache line */
 } call;
 
-static inline int call_thread(void) {
+/* The number of a thread of a call: a single one may be any thread of somebody else's region. */
+static inline int call_thread(const call *c) {
 #if defined(_OPENMP)
-    return omp_get_thread_num();
+    return c->threads > 1 ? omp_get_thread_num() : 0;
 #else
+    (void)c;
     return 0;
 #endif
 }
 
 /* The calling thread's own part of the scratch. */
-static inline char *call_scratch(const call *c) { return c->scratch + c->shared + call_thread() * c->each; }
+static inline char *call_scratch(const call *c) { return c->scratch + c->shared + call_thread(c) * c->each; }
 
 static inline void call_asks(call *c) {
     struct timespec t;
@@ -61,7 +63,7 @@ static inline void call_asks(call *c) {
 /* Whether to leave out what is left to do: asked before every task, by each thread. */
 static inline int stopped(call *c) {
     if (c->cancel != NULL && __atomic_load_n(c->cancel, __ATOMIC_RELAXED)) __atomic_store_n(&c->stop, 1, __ATOMIC_RELAXED);
-    if (c->ask != NULL && call_thread() == 0 && --c->patience <= 0) call_asks(c);
+    if (c->ask != NULL && call_thread(c) == 0 && --c->patience <= 0) call_asks(c);
     return __atomic_load_n(&c->stop, __ATOMIC_RELAXED);
 }
 

@@ -25,7 +25,7 @@ from exchanged cimport GROUP, add_exchanged, groups_of, turn
 from minimal cimport DEPTH, add_by_points, mark_images, pack_rows
 from packing cimport pack_block, pack_group
 from products cimport LANES, ROWS, Sums, add_products, real
-from runs cimport all_finite
+from runs cimport all_finite, fill
 from tiles cimport Axis, Part, Problem, Tile, copy_tile, store, width_of
 
 cdef extern from "simd.h" nogil:
@@ -280,10 +280,15 @@ cdef void fill_with_bias(Job* job, const real* bias) noexcept nogil:
 
 cdef void fill_plane(const Job* job, char* y, real value) noexcept nogil:
     cdef Py_ssize_t d, h, w
+    cdef char* row
     for d in range(job.y_shape[2]):
         for h in range(job.y_shape[3]):
+            row = y + d * job.ys[2] + h * job.ys[3]
+            if job.ys[4] == sizeof(real):
+                fill(value, job.y_shape[4], <real*>row)
+                continue
             for w in range(job.y_shape[4]):
-                (<real*>(y + d * job.ys[2] + h * job.ys[3] + w * job.ys[4]))[0] = value
+                (<real*>(row + w * job.ys[4]))[0] = value
 
 
 cdef bint pack(Call* call, const Pass* part, const real* w, real* packed) noexcept nogil:

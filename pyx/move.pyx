@@ -34,18 +34,26 @@ cdef inline char* of_plane(void* array, const Py_ssize_t* strides, Py_ssize_t n,
     return <char*>array + n * strides[0] + c * strides[1]
 
 
+cdef void put_part(Job* job, Py_ssize_t task) noexcept nogil:
+    """One group, or a band of it."""
+    cdef Part part = part_of(&job.groups, task)
+    if not stopped(&job.call):
+        put_group(
+            &job.group, of_plane(job.call.array[0], job.ss, part.n, part.c),
+            of_plane(job.call.array[1], job.ats, part.n, part.c), of_plane(job.call.array[2], job.ts, part.n, part.c),
+            part.first, part.end, job.size,
+        )
+
+
 cdef void run_put(Call* call) noexcept nogil:
     cdef Job* job = <Job*>call
     cdef Py_ssize_t task
-    cdef Part part
+    if call.threads == 1:  # past OpenMP, which takes 0.25 us to run one thread: as long as a tiny call
+        for task in range(tasks_of(&job.groups)):
+            put_part(job, task)
+        return
     for task in prange(tasks_of(&job.groups), num_threads=call.threads, schedule="static"):
-        if not stopped(call):
-            part = part_of(&job.groups, task)
-            put_group(
-                &job.group, of_plane(call.array[0], job.ss, part.n, part.c),
-                of_plane(call.array[1], job.ats, part.n, part.c), of_plane(call.array[2], job.ts, part.n, part.c),
-                part.first, part.end, job.size,
-            )
+        put_part(job, task)
 
 
 cdef void run_fetch(Call* call) noexcept nogil:
@@ -54,6 +62,11 @@ cdef void run_fetch(Call* call) noexcept nogil:
     if job.groups.bands > 1:
         for group in range(tasks_of(&job.groups) // job.groups.bands):
             fetch_together(job, group)
+        return
+    if call.threads == 1:
+        for group in range(tasks_of(&job.groups)):
+            if not stopped(call):
+                fetch_alone(job, group, call_scratch(call))
         return
     for group in prange(tasks_of(&job.groups), num_threads=call.threads, schedule="static"):
         if not stopped(call):

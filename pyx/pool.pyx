@@ -367,34 +367,51 @@ cdef Pooling pooling_of(Job* job) noexcept nogil:
     return pool
 
 
+cdef void pool_rows(
+    Job* job, const Pooling* pool, Py_ssize_t n, Py_ssize_t c, Py_ssize_t count, Py_ssize_t d, Py_ssize_t first,
+    Py_ssize_t end,
+) noexcept nogil:
+    """Rows first .. end - 1 of a depth of some channels."""
+    cdef Py_ssize_t h
+    cdef Row row
+    cdef char* y
+    cdef char* at
+    for h in range(first, end):
+        if stopped(&job.call):
+            break
+        row = row_of(pool, element_of(job.call.array[0], job.xs, n, c, 0, 0, 0), d, h)
+        y = element_of(job.call.array[1], job.ys, n, c, d, h, 0)
+        at = element_of(job.call.array[2], job.ats, n, c, d, h, 0)
+        if job.dense:
+            dense_row(pool, &row, <item*>y, <position*>at)
+        elif job.pixels:
+            pixel_row(pool, &row, count, y, job.ys[4], at, job.ats[4])
+        else:
+            any_row(pool, &row, y, job.ys[4], at, job.ats[4])
+
+
 cdef void run_pool(Call* call) noexcept nogil:
     cdef Job* job = <Job*>call
     cdef Pooling pool = pooling_of(job)
-    cdef Py_ssize_t C = job.shape[1], D = job.shape[2], H = job.shape[3], n, c, d, h, task
+    cdef Py_ssize_t C = job.shape[1], D = job.shape[2], H = job.shape[3], n, c, d, task
     cdef Py_ssize_t width = WINDOWS if job.pixels else 1
     cdef Py_ssize_t blocks = (C + width - 1) // width
     # Tasks are some rows, so that finding a row's beginning costs little beside it, and yet threads end together.
     cdef Py_ssize_t band = max(1, min(H, ROW_WINDOWS // max(1, job.shape[4] * min(C, width))))
     cdef Py_ssize_t bands = (H + band - 1) // band
-    cdef Row row
-    cdef char* y
-    cdef char* at
+    if call.threads == 1:  # past OpenMP, which takes 0.25 us to run one thread: as long as a tiny call
+        for n in range(job.shape[0]):
+            for c in range(blocks):
+                for d in range(D):
+                    pool_rows(job, &pool, n, c * width, min(C - c * width, width), d, 0, H)
+        return
     for task in prange(job.shape[0] * blocks * D * bands, num_threads=call.threads, schedule="static"):
         d = task // bands % D
         c = task // (bands * D) % blocks * width
         n = task // (bands * D * blocks)
-        for h in range(task % bands * band, min(H, (task % bands + 1) * band)):
-            if stopped(call):
-                break
-            row = row_of(&pool, element_of(call.array[0], job.xs, n, c, 0, 0, 0), d, h)
-            y = element_of(call.array[1], job.ys, n, c, d, h, 0)
-            at = element_of(call.array[2], job.ats, n, c, d, h, 0)
-            if job.dense:
-                dense_row(&pool, &row, <item*>y, <position*>at)
-            elif job.pixels:
-                pixel_row(&pool, &row, min(C - c, width), y, job.ys[4], at, job.ats[4])
-            else:
-                any_row(&pool, &row, y, job.ys[4], at, job.ats[4])
+        pool_rows(
+            job, &pool, n, c, min(C - c, width), d, task % bands * band, min(H, (task % bands + 1) * band)
+        )
 
 
 def pool(

@@ -158,6 +158,14 @@ def test_executions_inside_of_a_parallel_region(tmp_path):
     assert region(*given, ctypes.c_long(x[0].nbytes), ctypes.c_long(y[0].nbytes), 12) == 0
     for got, picture in zip(y, x, strict=True):
         bounds.same_bits(got, up.interpolate(picture, size=(90, 100), mode="bicubic"))
+    w = np.random.default_rng(1).standard_normal((8, 32, 4, 4), dtype=np.float32)
+    sizes = {"in_channels": 8, "out_channels": 32, "input": (60, 60), "kernel": (4, 4), "stride": (2, 2)}
+    plan = kernels.plan("conv_transpose", weight=w, threads=2, **sizes)
+    y = np.empty((12, *plan.shapes[1]), np.float32)
+    given[1], given[3] = ctypes.c_void_p(plan.address), ctypes.c_void_p(y.ctypes.data)
+    assert region(*given, ctypes.c_long(x[0].nbytes), ctypes.c_long(y[0].nbytes), 12) == 0
+    for got, picture in zip(y, x, strict=True):
+        bounds.same_bits(got, up.conv_transpose2d(picture, w, stride=2))
 
 
 # Calls that take long, each made again and again: not all can take many seconds in the memory that there is.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _conv_args, _conv_gradients, _conv_minimal, _conv_plain, _kernels, _repeat
+from . import _arrays, _conv_args, _conv_gradients, _conv_minimal, _conv_plain, _halves, _kernels, _repeat
 from . import _plan_conv as plan
 from ._conv_minimal import name_of, set_minimal_filtering
 from ._conv_packed import PackedWeights
@@ -138,6 +138,8 @@ def _contract(
 def _computed(array: np.ndarray) -> np.ndarray:
     """Return an array that a kernel can read, in the dtype in which it is computed."""
     array = _arrays.readable(array)
+    if _halves.are_halves(array):
+        return _halves.widened(array)
     return array.astype(_precision(array.dtype)[1], copy=False)
 
 
@@ -172,7 +174,9 @@ def _forward(
     x, w = _computed(spec.input), _computed(spec.weight)
     y = result if result.dtype == x.dtype else _arrays.allocate(shape, x.dtype, _arrays.is_channels_last(result))
     steps = _contract(spec, x, w, None if bias is None else bias.astype(x.dtype, copy=False), y, True, kept)
-    if y is not result:
+    if y is not result and _halves.are_halves(result):
+        _halves.narrow(y, result)
+    elif y is not result:
         result[...] = y.astype(result.dtype)
     return steps
 
@@ -262,11 +266,11 @@ def _gradients(
         return gradients, []
     x, w, g = (_computed(array) for array in (spec.input, spec.weight, g))
     if wanted[0]:
-        gradients[0] = input_gradient(g, w).astype(dtype, copy=False)
+        gradients[0] = _halves.cast(input_gradient(g, w), dtype)
     if wanted[1]:
-        gradients[1] = weight_gradient(x, g).astype(dtype, copy=False)
+        gradients[1] = _halves.cast(weight_gradient(x, g), dtype)
     if wanted[2]:
-        gradients[2] = bias_gradient(g).astype(dtype, copy=False)
+        gradients[2] = _halves.cast(bias_gradient(g), dtype)
     repeatable = all(steps) and g.dtype == dtype
     return gradients, list(itertools.chain(*steps)) if repeatable else []
 

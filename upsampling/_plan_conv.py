@@ -215,11 +215,15 @@ def _choose(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
             for share in sorted(_shares(problem, rows, lanes, tiles, unit)):
                 tasks = tiles * ceil(problem.outputs, share)
                 cost = ceil(tasks, problem.threads) * (own * share + shared + 500)
+                if share * rows * lanes * problem.itemsize + copied > 3 * SUMS:  # more scratch than a thread may have
+                    cost *= 4
                 if cost < best:
                     best, chosen = cost, Tile(box[0], box[1:], layouts, share, _chunk(problem, copied))
             if problem.group and lanes <= MOST_PIXELS and not any((part.tap < 0).any() for part in parts):
                 reached /= max(1, products)
                 for share in _exchanged_shares(problem, parts):
+                    if share * rows * lanes * problem.itemsize > SUMS and best < float("inf"):
+                        continue
                     cost = sum(p.taps * ceil(share * p.phases, problem.group) for p in parts) * reached
                     cost *= problem.channels * ceil(lanes, problem.rows) * problem.rows * problem.group
                     cost = cost / problem.lanes / EXCHANGED + share * rows * lanes + shared + 500

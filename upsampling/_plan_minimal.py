@@ -138,7 +138,7 @@ def worth(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...]) -> boo
 
     The constants fit times of 21 layers on AVX-512 (of 16 to 512 channels, 1 to 3 axes) to within a fifth: a product of
     the direct way takes 1/1.8 cycles, one between transforms 1/1.6, the transforms some 3 for each point and channel,
-    the way out 28 for each output. Packing takes 4 for each weight, and counts half, for layers do it once.
+    the way out 28 for each output. Packing takes 4 for each weight, and counts as 3, for layers do it once.
     """
     channels, outputs = problem.channels, problem.outputs
     out = outputs * 28 * prod(int(one.counts.sum()) for one in phases)
@@ -146,7 +146,7 @@ def worth(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...]) -> boo
     points = _points(axes)
     vectors = points * _groups(axes) * (1 + 1 / int(axes[2].phases.counts.max()))
     minimal = vectors * (channels * outputs / 1.6 + 3 * channels + 3 * outputs) + out
-    minimal += 16 * channels * outputs * points * 2
+    minimal += 16 * channels * outputs * points * 3
     return minimal < 0.93 * direct
 
 
