@@ -34,7 +34,9 @@ cdef extern from "fixed.h" nogil:
     bundle bundle_add(bundle b, const pixel* p, int32_t weight)
     void bundle_store(pixel* p, bundle b)
     pixel pixel_of(int64_t sum)
-    void tile_read(int32_t* tile, char* narrow, const pixel** rows, Py_ssize_t n)
+    void tile_read(
+        int32_t* tile, const pixel** rows, Py_ssize_t first, Py_ssize_t end, Py_ssize_t n, Py_ssize_t ahead
+    )
     void tile_write(pixel** rows, Py_ssize_t first, const int32_t* wide)
 
 # What a task's tile and ring may take together: they stay in the second-level cache.
@@ -66,7 +68,6 @@ cdef struct Scratch:
     const pixel** rows
     pixel* ring
     int32_t* tile
-    char* narrow
     pixel* across
     Py_ssize_t pitch, slots, across_pitch
     bint tiled
@@ -85,28 +86,79 @@ cdef inline Py_ssize_t sample_count(const Job* job) noexcept nogil:
     return (job.x.start[job.x1 - 1] + job.x.count[job.x1 - 1]) * job.channels - first_sample(job)
 
 
+cdef void read_windows(const Job* job, int32_t* tile, const pixel** rows) noexcept nogil:
+    """Fill the tile, but for blocks that no window of the task's columns touches."""
+    cdef Py_ssize_t channels = job.channels, first = first_sample(job), n = sample_count(job), x, begin, end, done = 0
+    cdef Py_ssize_t ahead = 0
+    if rows[LANES - 1] == rows[0] + (LANES - 1) * job.src_row:
+        ahead = LANES * job.src_row
+    for x in range(job.x0, job.x1):
+        begin = max(done, (job.x.start[x] * channels - first) // BLOCK * BLOCK)
+        end = (job.x.start[x] + job.x.count[x]) * channels - first
+        if end > begin:
+            # Some more than this window at a time, where windows are close.
+            end = min(rounded(n, BLOCK), rounded(end, BLOCK))
+            tile_read(tile, rows, begin, end, n, ahead)
+            done = end
+
+
+cdef inline void pixel_sums(
+    const int32_t* p, Py_ssize_t step, Py_ssize_t pace, const int32_t* weights, Py_ssize_t taps, Py_ssize_t channels,
+    int32_t* out,
+) noexcept nogil:
+    """Up to 4 neighbouring channels of a pixel, a constant number, of LANES rows: each weight is loaded once."""
+    cdef Py_ssize_t k
+    cdef total a = total_new(), b = total_new(), c = total_new(), d = total_new()
+    for k in range(taps):
+        a = total_add(a, p, weights[k])
+        if channels > 1:
+            b = total_add(b, p + pace, weights[k])
+        if channels > 2:
+            c = total_add(c, p + 2 * pace, weights[k])
+        if channels > 3:
+            d = total_add(d, p + 3 * pace, weights[k])
+        p += step
+    total_store(out, a)
+    if channels > 1:
+        total_store(out + LANES, b)
+    if channels > 2:
+        total_store(out + 2 * LANES, c)
+    if channels > 3:
+        total_store(out + 3 * LANES, d)
+
+
 cdef void along_tiled(const Job* job, const Scratch* s, const pixel** rows, pixel** out) noexcept nogil:
     """LANES rows to LANES rows; tile and block are [sample][row]."""
     cdef Py_ssize_t channels = job.channels, pace = PARTS * LANES, step = channels * pace
-    cdef Py_ssize_t first = first_sample(job), x, c, k, done = 0, filled = 0
-    cdef int32_t block[16 * 16]
+    cdef Py_ssize_t first = first_sample(job), x, c, n, k, done = 0, filled = 0
+    cdef int32_t block[(16 + 4) * 16]
+    cdef int32_t* to
     cdef const int32_t* p
     cdef const int32_t* weights
-    cdef total t
-    tile_read(s.tile, s.narrow, rows, sample_count(job))
+    read_windows(job, s.tile, rows)
     for x in range(job.x0, job.x1):
         weights = job.x.weights + x * job.x.taps
-        for c in range(channels):
+        c = 0
+        while c < channels:
+            n = min(channels - c, 4)
             p = s.tile + (job.x.start[x] * channels - first + c) * pace
-            t = total_new()
-            for k in range(job.x.count[x]):
-                t = total_add(t, p + k * step, weights[k])
-            total_store(block + filled * LANES, t)
-            filled += 1
-            if filled == BLOCK:
+            to = block + filled * LANES
+            if n == 1:
+                pixel_sums(p, step, pace, weights, job.x.count[x], 1, to)
+            elif n == 2:
+                pixel_sums(p, step, pace, weights, job.x.count[x], 2, to)
+            elif n == 3:
+                pixel_sums(p, step, pace, weights, job.x.count[x], 3, to)
+            else:
+                pixel_sums(p, step, pace, weights, job.x.count[x], 4, to)
+            c += n
+            filled += n
+            if filled >= BLOCK:
                 tile_write(out, done, block)
                 done += BLOCK
-                filled = 0
+                filled -= BLOCK
+                for k in range(filled * LANES):
+                    block[k] = block[BLOCK * LANES + k]
     if filled:
         for k in range(filled * LANES, BLOCK * LANES):
             block[k] = 0
@@ -166,26 +218,37 @@ cdef void across(pixel* out, const pixel** rows, const int32_t* weights, Py_ssiz
 
 
 cdef void along_first(const Job* job, const Scratch* s) noexcept nogil:
-    """A task: down the band, each source row along when it is first needed, each output row across."""
-    cdef Py_ssize_t y, k, r, n, start, ready = job.y.start[job.y0], group
+    """A task: down the band, each source row that is needed along, LANES of them at a time, each output row across.
+
+    The rows that windows have are counted through, whether or not others lie between them: row number i of these is in
+    the ring's place i % slots.
+    """
+    cdef Py_ssize_t y, k, r, n = 0, group, made = 0, base = 0, start = job.y.start[job.y0], before
     cdef Py_ssize_t offset = job.x0 * job.channels, samples = (job.x1 - job.x0) * job.channels
-    cdef Py_ssize_t last = job.y.start[job.y1 - 1] + job.y.count[job.y1 - 1]
+    cdef Py_ssize_t next_y = job.y0, next_row = start
     cdef const pixel* rows[16]
     cdef pixel* out[16]
     for y in range(job.y0, job.y1):
+        before = start
         start = job.y.start[y]
+        base += min(start - before, n)
         n = job.y.count[y]
-        ready = max(ready, start)  # rows between are in no output's reach
-        while ready < start + n:
-            group = min(LANES, last - ready)
+        while made < base + n and next_y < job.y1:
+            group = 0
+            while group < LANES and next_y < job.y1:
+                rows[group] = job.src + next_row * job.src_row + first_sample(job)
+                group += 1
+                next_row += 1
+                while next_y < job.y1 and next_row >= job.y.start[next_y] + job.y.count[next_y]:
+                    next_y += 1
+                if next_y < job.y1:
+                    next_row = max(next_row, job.y.start[next_y])
             for r in range(LANES):
-                out[r] = s.ring + ((ready + r) % s.slots) * s.pitch
-            for r in range(group):
-                rows[r] = job.src + (ready + r) * job.src_row + first_sample(job)
+                out[r] = s.ring + ((made + r) % s.slots) * s.pitch
             along(job, s, rows, out, group)
-            ready += group
+            made += group
         for k in range(n):
-            s.rows[k] = s.ring + ((start + k) % s.slots) * s.pitch
+            s.rows[k] = s.ring + ((base + k) % s.slots) * s.pitch
         across(job.dst + y * job.dst_row + offset, s.rows, job.y.weights + y * job.y.taps, n, samples)
 
 
@@ -222,19 +285,18 @@ cdef void across_first(const Job* job, const Scratch* s) noexcept nogil:
 
 cdef Py_ssize_t scratch_of(const Job* job, char* memory, Scratch* s) noexcept nogil:
     """Lay out what a task keeps in `memory`; the bytes that it takes, which depend on its columns alone."""
-    cdef Py_ssize_t pointers = rounded(job.y.taps * sizeof(pixel*), 64), tile = 0, narrow = 0, ring = 0, mid = 0
+    cdef Py_ssize_t pointers = rounded(job.y.taps * sizeof(pixel*), 64), tile = 0, ring = 0, mid = 0
     s.slots = s.pitch = s.across_pitch = 0
     s.tiled = False
     if job.order != ACROSS_ONLY:
         s.slots = LANES + (job.y.taps if job.order == ALONG_FIRST else 0)
         s.pitch = rounded((job.x1 - job.x0) * job.channels, 64)
         ring = s.slots * s.pitch * sizeof(pixel)
-        narrow = rounded(sample_count(job), BLOCK) * LANES * sizeof(pixel)
-        tile = 4 * narrow
+        tile = 4 * rounded(sample_count(job), BLOCK) * LANES * sizeof(pixel)
         # A strip is cut so that its tile has room, unless a single pixel's reach is too long.
         s.tiled = tile <= 2 * ROOM
         if not s.tiled:
-            tile = narrow = 0
+            tile = 0
         if job.order == ACROSS_FIRST:
             s.across_pitch = rounded(sample_count(job), 64)
             mid = LANES * s.across_pitch * sizeof(pixel)
@@ -242,9 +304,8 @@ cdef Py_ssize_t scratch_of(const Job* job, char* memory, Scratch* s) noexcept no
         s.rows = <const pixel**>memory
         s.ring = <pixel*>(memory + pointers)
         s.tile = <int32_t*>(memory + pointers + ring)
-        s.narrow = memory + pointers + ring + tile
-        s.across = <pixel*>(memory + pointers + ring + tile + narrow)
-    return rounded(pointers + ring + tile + narrow + mid, 64)
+        s.across = <pixel*>(memory + pointers + ring + tile)
+    return rounded(pointers + ring + tile + mid, 64)
 
 
 cdef Py_ssize_t most_scratch(const Job* job, Py_ssize_t strip, Py_ssize_t width) noexcept nogil:

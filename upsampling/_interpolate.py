@@ -96,7 +96,7 @@ def interpolate(
             steps = _resample.gather(source, result, _indices(asked, dtype))
         elif _interpolate_args.in_fixed_point(dtype, asked):
             tables = [_plan_resample.fixed_point_table(axis) for axis in _axes(asked)]
-            _resample.resample_in_passes(source, result, tables)
+            steps = _resample.resample_in_passes(source, result, tables)
         else:
             steps = _resample.resample(source, result, _tables(asked, dtype, _resample.precision_of(dtype)))
     if steps and out is None:

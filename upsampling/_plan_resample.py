@@ -205,8 +205,14 @@ def _cached_indices(axis: Axis, arithmetic: str) -> np.ndarray:
     return _indices(axis, arithmetic)
 
 
+FIXED_ONE = 1 << 22
+
+
 def fixed_point_table(axis: Axis) -> AxisTable | None:
-    """Return the table of PyTorch's arithmetic for 8-bit pictures: weights rounded to multiples of a power of two."""
+    """Return the table of PyTorch's arithmetic for 8-bit pictures: weights rounded to multiples of a power of two.
+
+    They are int32 numbers of units of 2**-22, which are multiples of a larger unit where a weight is large.
+    """
     if axis.size_in == axis.size_out:
         return None
     return (_cached_fixed if axis.size_in + axis.size_out <= CACHED_EXTENT else _fixed)(axis)
@@ -217,7 +223,14 @@ def _fixed(axis: Axis) -> AxisTable:
     # The largest power of two, up to 2**22, at which the largest weight stays below 2**15.
     unit = 1 << next((bits for bits in range(22) if int(made.weights.max() * 2 ** (bits + 1) + 0.5) >= 2**15), 22)
     scaled = made.weights * unit
-    return _frozen(made.size_in, made.start, made.count, np.trunc(scaled + np.copysign(0.5, scaled)) / unit)
+    rounded = np.trunc(scaled + np.copysign(0.5, scaled)) * (FIXED_ONE // unit)
+    return _frozen(made.size_in, made.start, made.count, rounded.astype(np.int32))
+
+
+def fixed_identity(size: int) -> AxisTable:
+    """Return the table in units of 2**-22 that keeps an axis as it is."""
+    ones = np.ones(size, np.int64)
+    return _frozen(size, np.arange(size), ones, np.full((size, 1), FIXED_ONE, np.int32))
 
 
 @lru_cache(maxsize=CACHED_TABLES)

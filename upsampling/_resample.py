@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _arrays, _kernels
+from . import _arrays, _kernels, _plan_resample
 from ._plan_resample import AxisTable
 from ._repeat import Step
 from ._threads import threads_for
@@ -28,8 +28,6 @@ TILE = 2**11
 RING = 16
 # What one tap along a row costs, in taps across rows.
 ALONG = 3
-# Bytes of whole-image scratch that a resampling with rounded passes takes, unless one image needs more.
-PASS = 2**23
 
 
 class Volume(NamedTuple):
@@ -118,22 +116,33 @@ def _spread(table: AxisTable | None, inner: int, real: np.dtype, lanes: int) -> 
     return None if spread is None else tuple(spread)
 
 
-def resample_in_passes(src: np.ndarray, dst: np.ndarray, tables: Sequence[AxisTable | None]) -> None:
-    """Resample axis by axis, the last first, each pass's result rounded to the arrays' dtype; some images at a time."""
-    passes = [axis for axis in range(len(tables) - 1, -1, -1) if tables[axis] is not None]
-    image = max(src[:1].nbytes, dst[:1].nbytes, 1)
-    images = max(1, PASS // image)
-    last = _arrays.is_channels_last(src)
-    for first in range(0, src.shape[0], images):
-        part = src[first : first + images]
-        for axis in passes:
-            shape = (*part.shape[: axis + 2], dst.shape[axis + 2], *part.shape[axis + 3 :])
-            whole = axis == passes[-1]
-            made = dst[first : first + images] if whole else _arrays.allocate(shape, src.dtype, last)
-            resample(part, made, [table if index == axis else None for index, table in enumerate(tables)])
-            part = made
-        if not passes:
-            dst[first : first + images] = part
+def resample_in_passes(src: np.ndarray, dst: np.ndarray, tables: Sequence[AxisTable | None]) -> list[Step]:
+    """Resample 8-bit pictures in integers, the width first, each of the two results rounded.
+
+    The weights of `tables` count units of 2**-22; see pyx/fixed.pyx. Return the kernel's call as `resample` does.
+    """
+    down, along = tables
+    if down is None and along is None:
+        dst[...] = src
+        return []
+    pixels, results = (_rows_of_pixels(array, _arrays.is_channels_last(src)) for array in (src, dst))
+    down = down or _plan_resample.fixed_identity(src.shape[2])
+    width = along or down
+    work = dst.size * (down.weights.shape[1] + (width.weights.shape[1] if along else 0))
+    arguments = (
+        pixels, results, width.start, width.count, width.weights, down.start, down.count, down.weights,
+        along is not None, False, threads_for(work),
+    )  # fmt: skip
+    kernel = _kernels.load("fixed", "u8")
+    kernel.resize(*arguments)
+    return [(kernel.resize, arguments, work)]
+
+
+def _rows_of_pixels(array: np.ndarray, channels_last: bool) -> np.ndarray:
+    """View an (N, C, H, W) array as (pictures, H, W, channels of a pixel)."""
+    if channels_last:
+        return np.moveaxis(array, 1, -1)
+    return array.reshape(-1, *array.shape[2:])[..., None]
 
 
 def _band(planes: int, height: int, taps: int, row: int, threads: int) -> int:
