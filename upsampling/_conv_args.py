@@ -90,7 +90,9 @@ def gradient_of(value: Any, spec: Problem) -> np.ndarray:
 
 def mask_of(value: Any) -> tuple[bool, bool, bool]:
     """Return output_mask, checked: three flags."""
-    if not _args.is_sequence(value) or len(value) != 3:
+    if not _args.is_sequence(value):
+        raise TypeError(f"output_mask must be three flags, got {_args.shown(value)} of type {type(value).__name__}")
+    if len(value) != 3:
         raise ValueError(f"output_mask must be three flags, got {_args.shown(value)}")
     first, second, third = (_args.flag(f"output_mask[{i}]", item) for i, item in enumerate(value))
     return first, second, third

@@ -58,7 +58,12 @@ def pooled_shape(array: np.ndarray, rank: int, spec: Windows, ceil_mode: bool) -
 
 def input_shape(grad: np.ndarray, rank: int, input_size: Any) -> tuple[int, ...]:
     """Return the shape of max_pool's input: `input_size` in full, or the sizes of the space axes alone."""
-    if not _args.is_sequence(input_size) or len(input_size) not in (rank, grad.ndim):
+    if not _args.is_sequence(input_size):
+        raise TypeError(
+            f"input_size must be {grad.ndim} or {rank} integers, got {_args.shown(input_size)} of type "
+            f"{type(input_size).__name__}"
+        )
+    if len(input_size) not in (rank, grad.ndim):
         raise ValueError(f"input_size must be {grad.ndim} or {rank} integers, got {_args.shown(input_size)}")
     shape = tuple(_args.integer(f"input_size[{axis}]", n, minimum=0) for axis, n in enumerate(input_size))
     lead = grad.shape[:-rank]

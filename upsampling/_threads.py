@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -120,8 +120,7 @@ def get_num_threads() -> int:
     return _local.get() or _chosen or _default_threads
 
 
-@contextmanager
-def num_threads(n: Any) -> Iterator[None]:
+def num_threads(n: Any) -> AbstractContextManager[None]:
     """Set the number of threads inside a `with` block, for the current thread or task alone.
 
     Parameters
@@ -136,7 +135,12 @@ def num_threads(n: Any) -> Iterator[None]:
     ...     up.get_num_threads()
     1
     """
-    token = _local.set(_checked(n))
+    return _threads_set(_checked(n))
+
+
+@contextmanager
+def _threads_set(n: int) -> Iterator[None]:
+    token = _local.set(n)
     try:
         yield
     finally:
