@@ -10,6 +10,10 @@
 
 #include "simd.h"
 
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
+
 enum { STORED_REAL, STORED_F32, STORED_F16, STORED_BF16, STORED_U8, STORED_I8, STORED_U16, STORED_I16 };
 
 /* a * b + c, fused wherever the instruction set has it: written out, so that no two loops differ in it. */
@@ -69,14 +73,29 @@ static inline uint16_t to_bf16(float x) {
     }
 
 ROW_LOAD(f32, float, )
+#if defined(__F16C__) && REAL_BYTES == 4
+/* The processor's own conversions, 8 at a time: they round and keep what is not a number as those above do. */
+static inline void load_f16(real *restrict to, const uint16_t *restrict from, ptrdiff_t n) {
+    ptrdiff_t i = 0;
+    for (; i + 8 <= n; i += 8) _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(from + i))));
+    for (; i < n; i++) to[i] = from_f16(from[i]);
+}
+static inline void store_f16(uint16_t *restrict to, const real *restrict from, ptrdiff_t n) {
+    ptrdiff_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm_storeu_si128((__m128i *)(to + i), _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT));
+    for (; i < n; i++) to[i] = to_f16(from[i]);
+}
+#else
 ROW_LOAD(f16, uint16_t, from_f16)
+ROW_STORE(f16, uint16_t, to_f16)
+#endif
 ROW_LOAD(bf16, uint16_t, from_bf16)
 ROW_LOAD(u8, uint8_t, )
 ROW_LOAD(i8, int8_t, )
 ROW_LOAD(u16, uint16_t, )
 ROW_LOAD(i16, int16_t, )
 ROW_STORE(f32, float, )
-ROW_STORE(f16, uint16_t, to_f16)
 ROW_STORE(bf16, uint16_t, to_bf16)
 ROW_STORE_INTEGER(u8, uint8_t, 0, 255)
 ROW_STORE_INTEGER(i8, int8_t, -128, 127)

@@ -20,7 +20,10 @@ import numpy as np
 
 # Tables for axes of at most this many elements are kept, so that the cache holds some tens of MiB at most.
 CACHED_EXTENT = 2**14
-CACHED_TABLES = 128
+CACHED_TABLES = 256
+# A few tables of longer axes are kept too: 16 MiB each at most, and making one takes as long as resampling some rows.
+LONG_EXTENT = 2**18
+LONG_TABLES = 4
 # Weights that are made at once, so that the temporary arrays of a long axis take some MiB.
 BLOCK = 2**18
 
@@ -90,8 +93,26 @@ def table(axis: Axis, coordinates: Any = np.float64, weights: Any = np.float64) 
     """
     if keeps(axis):
         return None
-    build = _cached if axis.size_in + axis.size_out <= CACHED_EXTENT else _build
-    return build(axis, np.dtype(coordinates).type, np.dtype(weights).type)
+    made: AxisTable = _kept(_build, axis, np.dtype(coordinates).type, np.dtype(weights).type)
+    return made
+
+
+def _kept(build: Callable[..., Any], axis: Axis, *arguments: Any) -> Any:
+    """Return build(axis, *arguments), cached unless the axis is too long."""
+    extent = axis.size_in + axis.size_out
+    if extent > LONG_EXTENT:
+        return build(axis, *arguments)
+    return (_cached if extent <= CACHED_EXTENT else _cached_long)(build, axis, *arguments)
+
+
+@lru_cache(maxsize=CACHED_TABLES)
+def _cached(build: Callable[..., Any], *arguments: Any) -> Any:
+    return build(*arguments)
+
+
+@lru_cache(maxsize=LONG_TABLES)
+def _cached_long(build: Callable[..., Any], *arguments: Any) -> Any:
+    return build(*arguments)
 
 
 def _build(axis: Axis, coordinates: type, weights: type) -> AxisTable:
@@ -136,11 +157,6 @@ def _blocks(axis: Axis) -> Iterator[np.ndarray]:
         yield np.arange(first, min(first + rows, axis.size_out), dtype=np.int64)
 
 
-@lru_cache(maxsize=CACHED_TABLES)
-def _cached(axis: Axis, coordinates: type, weights: type) -> AxisTable:
-    return _build(axis, coordinates, weights)
-
-
 def step(axis: Axis, dtype: type) -> Any:
     """Return how far the source coordinate moves from one output to the next, in PyTorch's arithmetic of `dtype`."""
     if axis.align_corners:
@@ -174,8 +190,8 @@ def nearest_indices(axis: Axis, arithmetic: str) -> np.ndarray | None:
     """
     if keeps(axis) or (axis.size_in == axis.size_out and axis.kind == "nearest" and arithmetic == "small"):
         return None
-    cached = axis.size_in + axis.size_out <= CACHED_EXTENT
-    return (_cached_indices if cached else _indices)(axis, arithmetic)
+    made: np.ndarray = _kept(_indices, axis, arithmetic)
+    return made
 
 
 def _indices(axis: Axis, arithmetic: str) -> np.ndarray:
@@ -200,11 +216,6 @@ def _nearest(axis: Axis, arithmetic: str, outputs: np.ndarray) -> np.ndarray:
     return np.minimum(np.floor(position.astype(np.float32)).astype(np.int64), axis.size_in - 1)
 
 
-@lru_cache(maxsize=CACHED_TABLES)
-def _cached_indices(axis: Axis, arithmetic: str) -> np.ndarray:
-    return _indices(axis, arithmetic)
-
-
 FIXED_ONE = 1 << 22
 
 
@@ -215,7 +226,8 @@ def fixed_point_table(axis: Axis) -> AxisTable | None:
     """
     if axis.size_in == axis.size_out:
         return None
-    return (_cached_fixed if axis.size_in + axis.size_out <= CACHED_EXTENT else _fixed)(axis)
+    made: AxisTable = _kept(_fixed, axis)
+    return made
 
 
 def _fixed(axis: Axis) -> AxisTable:
@@ -233,11 +245,6 @@ def fixed_identity(size: int) -> AxisTable:
     return _frozen(size, np.arange(size), ones, np.full((size, 1), FIXED_ONE, np.int32))
 
 
-@lru_cache(maxsize=CACHED_TABLES)
-def _cached_fixed(axis: Axis) -> AxisTable:
-    return _fixed(axis)
-
-
 def index_table(indices: np.ndarray, size_in: int, weights: Any = np.float64) -> AxisTable:
     """Turn indices into a table: one tap of weight 1 for each output."""
     ones = np.ones(len(indices), np.int64)
@@ -253,7 +260,7 @@ def _frozen(size_in: int, start: np.ndarray, count: np.ndarray, weights: np.ndar
 
 
 def _spread(table: AxisTable, inner: int, dtype: np.dtype, lanes: int) -> Spread | None:
-    """Return a table by elements, None where windows of two vectors are too short for it."""
+    """Return a table by elements, None where windows are too short for it."""
     integers = np.dtype(f"i{dtype.itemsize}")
     taps = table.weights.shape[1]
     if table.size_in * inner > np.iinfo(integers).max or (taps - 1) * inner >= 2 * lanes:
@@ -263,8 +270,8 @@ def _spread(table: AxisTable, inner: int, dtype: np.dtype, lanes: int) -> Spread
     missing = max(lanes - len(first), 0)
     first, counts = np.pad(first, (0, missing), "edge"), np.pad(counts, (0, missing))
     least = np.minimum.accumulate(first[::-1])[::-1]
-    most = np.maximum.accumulate(first + np.maximum(counts - 1, 0) * inner)
-    reach = int((most[lanes - 1 :] - least[: len(least) - lanes + 1]).max()) + 1
+    ends = np.maximum.accumulate(first + np.maximum(counts - 1, 0) * inner)
+    reach = int((ends[lanes - 1 :] - least[: len(least) - lanes + 1]).max()) + 1
     if reach > 2 * lanes:
         return None
     weights = np.pad(np.repeat(table.weights.T.astype(dtype), inner, axis=1), ((0, 0), (0, missing)))
@@ -403,18 +410,13 @@ def _transposed(axis: Axis, coordinates: Any, weights: type) -> AxisTable | None
     return None if made is None else transposed(made)
 
 
-@lru_cache(maxsize=CACHED_TABLES)
-def _cached_transposed(axis: Axis, coordinates: Any, weights: type) -> AxisTable | None:
-    return _transposed(axis, coordinates, weights)
-
-
 def transposed_table(axis: Axis, coordinates: Any = np.float64, weights: Any = np.float64) -> AxisTable | None:
     """Return `transposed(table(...))`, cached like the table."""
-    build = _cached_transposed if axis.size_in + axis.size_out <= CACHED_EXTENT else _transposed
-    return build(axis, np.dtype(coordinates).type, np.dtype(weights).type)
+    made: AxisTable | None = _kept(_transposed, axis, np.dtype(coordinates).type, np.dtype(weights).type)
+    return made
 
 
 def transposed_indices(axis: Axis, arithmetic: str, weights: Any = np.float64) -> AxisTable | None:
     """Return the table of the adjoint of a nearest copy, cached like the indices."""
-    build = _cached_transposed if axis.size_in + axis.size_out <= CACHED_EXTENT else _transposed
-    return build(axis, arithmetic, np.dtype(weights).type)
+    made: AxisTable | None = _kept(_transposed, axis, arithmetic, np.dtype(weights).type)
+    return made

@@ -20,7 +20,7 @@ from ._threads import threads_for
 # dtype: its kind in pyx/storage.h. Integers are computed in float64, so that each is the exact result rounded.
 KINDS = {"float16": 2, "bfloat16": 3, "uint8": 4, "int8": 5, "uint16": 6, "int16": 7}
 # Elements that a task writes at least, tasks for each thread at least where there is as much, and elements of a row
-# that a task works on at a time (they stay in cache).
+# that a task works on at a time (they stay in cache: docs/design.md has the measurement).
 TASK = 2**15
 TASKS = 8
 TILE = 2**11
