@@ -124,7 +124,7 @@ def test_calls_together_have_no_more_threads_than_one(threads_forced):
         list(pool.map(work, range(4)))
     done.set()
     watcher.join()
-    assert max(seen) == (2 if cpu.openmp() else 0)
+    assert max(seen) <= (2 if cpu.openmp() else 0)  # eight, if each had its own
     assert calls.beside() == 0
 
 
