@@ -185,6 +185,7 @@ import numpy as np
 import upsampling as up
 from upsampling._kernels import calls
 ones = lambda *shape: np.ones(shape, np.float32)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored in a shell's background
 up.set_num_threads(THREADS)
 def press():
     global sent
