@@ -31,6 +31,7 @@ KERNELS = {
     "dense": ("f32", "f64", "i64"),
     "outer": ("f32", "f64"),
     "plain": ("f32", "f64"),
+    "halves": ("f32",),
     "resample": ("f32", "f64"),
     "fixed": ("u8", "u16"),
     "pool": ("f32", "f64", "i64"),

@@ -23,6 +23,8 @@ cdef extern from "permute.h" nogil:
         ptrdiff_t);
     static inline __attribute__((always_inline)) void windows_of(
         int, int, const struct axis *, const real **, ptrdiff_t, ptrdiff_t, real **, ptrdiff_t, ptrdiff_t);
+    static inline __attribute__((always_inline)) void rows_by_windows(
+        int, const struct axis *, const real **, ptrdiff_t, ptrdiff_t, real **, int, ptrdiff_t, ptrdiff_t);
     static inline __attribute__((always_inline)) void some_columns(
         int, const struct axis *, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *);
     """
@@ -150,34 +152,33 @@ cdef inline void narrow_windows(
         copy_few(room, end - begin, y[r])
 
 
+cdef inline void rows_by_windows "rows_by_windows"(
+    int windows, const Axis* axis, const real** x, Py_ssize_t origin, Py_ssize_t limit, real** y, int rows,
+    Py_ssize_t begin, Py_ssize_t end
+) noexcept nogil:
+    """Sum elements begin .. end - 1, ROWS rows at a time, then two, then one."""
+    cdef int r = 0
+    while r + ROWS <= rows:
+        windows_of(ROWS, windows, axis, x + r, origin, limit, y + r, begin, end)
+        r += ROWS
+    if r + 2 <= rows:
+        windows_of(2, windows, axis, x + r, origin, limit, y + r, begin, end)
+        r += 2
+    if r < rows:
+        windows_of(1, windows, axis, x + r, origin, limit, y + r, begin, end)
+
+
 cdef inline void along_windows(
     const Axis* axis, const real** x, Py_ssize_t origin, Py_ssize_t limit, real** y, int rows, Py_ssize_t begin,
     Py_ssize_t end
 ) noexcept nogil:
     """Sum elements begin .. end - 1 of some rows by windows."""
-    cdef int r = 0
     if end - begin < LANES:
         narrow_windows(axis, x, origin, limit, y, rows, begin, end)
     elif axis.windows == 1:
-        while r + ROWS <= rows:
-            windows_of(ROWS, 1, axis, x + r, origin, limit, y + r, begin, end)
-            r += ROWS
-        if r + 2 <= rows:
-            windows_of(2, 1, axis, x + r, origin, limit, y + r, begin, end)
-            r += 2
-        if r < rows:
-            windows_of(1, 1, axis, x + r, origin, limit, y + r, begin, end)
-            r += 1
+        rows_by_windows(1, axis, x, origin, limit, y, rows, begin, end)
     else:
-        while r + ROWS <= rows:
-            windows_of(ROWS, 2, axis, x + r, origin, limit, y + r, begin, end)
-            r += ROWS
-        if r + 2 <= rows:
-            windows_of(2, 2, axis, x + r, origin, limit, y + r, begin, end)
-            r += 2
-        if r < rows:
-            windows_of(1, 2, axis, x + r, origin, limit, y + r, begin, end)
-            r += 1
+        rows_by_windows(2, axis, x, origin, limit, y, rows, begin, end)
 
 
 cdef inline void load_columns(

@@ -23,7 +23,7 @@ from libc.string cimport memcmp, memset
 from upsampling._kernels.calls cimport Call, call_scratch, enter, keep, leave, perform, stopped
 from exchanged cimport GROUP, add_exchanged, groups_of, turn
 from minimal cimport DEPTH, add_by_points, mark_images, pack_rows
-from packing cimport pack_block, pack_group
+from packing cimport pack_block
 from products cimport LANES, ROWS, Sums, add_products, real
 from runs cimport all_finite, fill
 from tiles cimport Axis, Part, Problem, Tile, copy_tile, store, width_of
@@ -314,9 +314,9 @@ cdef bint pack(Call* call, const Pass* part, const real* w, real* packed) noexce
             to = packed + group * part.group_weights + rows.weight + (c * blocks + block * count) * rows.taps * height
             source = w + group * part.ws[0] + c * part.ws[1]
             if of.exchanged:
-                pack_group(source, block * height, of.outputs, count, part.ws, rows, part.tap + first, to)
+                pack_block(GROUP, source, block * height, of.outputs, count, part.ws, rows, part.tap + first, to)
             else:
-                pack_block(source, block * height, of.outputs, count, part.ws, rows, part.tap + first, to)
+                pack_block(ROWS, source, block * height, of.outputs, count, part.ws, rows, part.tap + first, to)
             bad |= not all_finite(to, count * rows.taps * height)
         first += rows.phases * rows.taps
     return not bad

@@ -6,9 +6,7 @@ block of channels, channel by channel and tap by tap, then the bias. Only produc
 so numbers that are not finite need no care. One thread.
 """
 
-from cython.parallel cimport prange
-
-from upsampling._kernels.calls cimport Call, enter, leave, perform
+from upsampling._kernels.calls cimport Call, perform
 
 cdef extern from "simd.h" nogil:
     """
@@ -18,15 +16,7 @@ cdef extern from "simd.h" nogil:
     ctypedef float real
     void one_by_one()
 
-cdef extern from "storage.h" nogil:
-    enum:
-        STORED_F16
-        STORED_BF16
-    void row_load(real* to, const void* source, Py_ssize_t count, int kind)
-    void row_store(void* to, const real* source, Py_ssize_t count, int kind)
-
 cdef enum:
-    PIECE = 1 << 14  # numbers converted by a thread at once
     PAIRS = 256  # most of an axis, and most taps of a pixel
 
 # Output o of an axis takes tap[e] times source[e] for e from first[o] to first[o + 1] - 1.
@@ -184,24 +174,6 @@ def contract(
         for j in range(6):
             job.table[i][j] = sizes[i, j]
     perform(&job.call, sizeof(job), run)
-
-
-def widen(const unsigned short[::1] halves, real[::1] wide, bint brain, int num_threads):
-    """Convert float16, or bfloat16, to `wide`."""
-    cdef Py_ssize_t i, count = halves.shape[0]
-    cdef int kind = STORED_BF16 if brain else STORED_F16, threads = enter(num_threads)
-    for i in prange((count + PIECE - 1) // PIECE, nogil=True, num_threads=threads, schedule="static"):
-        row_load(&wide[i * PIECE], &halves[i * PIECE], min(<Py_ssize_t>PIECE, count - i * PIECE), kind)
-    leave(threads)
-
-
-def narrow(const real[::1] wide, unsigned short[::1] halves, bint brain, int num_threads):
-    """Convert to float16, or bfloat16, rounded to the nearest, ties to even."""
-    cdef Py_ssize_t i, count = halves.shape[0]
-    cdef int kind = STORED_BF16 if brain else STORED_F16, threads = enter(num_threads)
-    for i in prange((count + PIECE - 1) // PIECE, nogil=True, num_threads=threads, schedule="static"):
-        row_store(&halves[i * PIECE], &wide[i * PIECE], min(<Py_ssize_t>PIECE, count - i * PIECE), kind)
-    leave(threads)
 
 
 def most_pairs():

@@ -24,7 +24,7 @@ cdef struct Axis:
 # Phases that read the same inputs. Their rows are (output channel, phase), in blocks of ROWS; the weight of row r of
 # block b, channel c and tap e lies at weight + b * block_step + c * channel_step + r * row_step + weight_at[e]. Packed
 # weights have no block_step, but lie as they are read: [chunk of channels][block][channel][tap][row].
-cdef struct Part:
+cdef struct Part "part":
     Py_ssize_t taps
     Py_ssize_t phases
     Py_ssize_t first_tap

@@ -30,12 +30,6 @@ __all__ = [
 ]
 
 
-def _five(array: np.ndarray) -> np.ndarray:
-    """(N, C, *space) as (N, C, D, H, W), a view."""
-    at = (slice(None), slice(None), *(None,) * (5 - array.ndim))
-    return array[at]
-
-
 def _axes(spec: _conv_args.Problem) -> list[Size]:
     """(size, out, kernel, stride, padding, dilation) for each of three axes."""
     rank = len(spec.stride)
@@ -74,7 +68,7 @@ def _run_plan(
     y: np.ndarray,
     kept: PackedWeights | None,
 ) -> list[Step]:
-    x, y = _five(x), _five(y)
+    x, y = _arrays.five_axes(x), _arrays.five_axes(y)
     passes, given = _passes(kernel, problem), (x, w, bias, y, problem.threads)
     # Where something that is not finite met numbers that it does not belong to, they are computed apart.
     apart = _apart(kernel, problem) if recording() else None

@@ -26,7 +26,7 @@ def widened(array: np.ndarray) -> np.ndarray:
     """Return a native array in C order or channels-last order in float32, in the same order."""
     wide = np.empty_like(array, np.float32, order="K")
     if array.size:
-        kernel = _kernels.load("plain", "f32")
+        kernel = _kernels.load("halves", "f32")
         brain = array.dtype != np.float16
         kernel.widen(_flat(array, np.uint16), _flat(wide, np.float32), brain, threads_for(array.size // 4))
     return wide
@@ -34,7 +34,7 @@ def widened(array: np.ndarray) -> np.ndarray:
 
 def narrow(wide: np.ndarray, to: np.ndarray) -> None:
     """Write float32 numbers to an array of halves; both lie in the same order."""
-    kernel = _kernels.load("plain", "f32")
+    kernel = _kernels.load("halves", "f32")
     if to.size:
         kernel.narrow(_flat(wide, np.float32), _flat(to, np.uint16), to.dtype != np.float16, threads_for(to.size // 4))
 
