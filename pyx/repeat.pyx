@@ -4,7 +4,7 @@ __doc__ = """Calls like one that was made before: straight to the kernels, past 
 For a small problem these take longer than the kernel. What they find depends on the types and values of the arguments,
 and on the shapes, dtypes and layouts of arrays alone, so it holds for every later call in which these are the same.
 `again` makes a key of them, in which True is not 1 and 1 is not 1.0; arguments of any other kind (and arrays that are
-not in C order, native and aligned) have no key, and take the way through the checks.
+not native, aligned, and in C or channels-last order) have no key, and take the way through the checks.
 
 An operator hands `remember` the kernels that it called, with their arguments. Each is called once more, to record its
 job (see perform.pyx). Where the job points to one of the call's arrays, or of its results, the next call has its own
@@ -24,6 +24,7 @@ from upsampling._kernels.calls cimport CALL_ARRAYS, Call, Run, keep, perform
 
 import numpy
 
+from upsampling._arrays import is_channels_last
 from upsampling._kernels.calls import record, recording
 from upsampling._threads import SERIAL_WORK, threads_for
 
@@ -33,7 +34,8 @@ cdef enum:
     AXES = 8
     MOST_JOB = 4096  # bytes
     MOST_CALLS = 512  # that are remembered; then all are forgotten
-    MOST_BYTES = 1 << 14  # of the tables of a call that is remembered
+    MOST_BYTES = 1 << 18  # of the tables of a call that is remembered
+    ALL_BYTES = 1 << 24  # of those of all calls; then all are forgotten
     MOST_WORK = 1 << 24  # beyond, a kernel takes so long that the way there does not show
 
 # A kernel, its arguments and the work that decides over threads.
@@ -43,6 +45,7 @@ cdef object array_type = numpy.ndarray
 cdef object empty = numpy.empty
 cdef Py_ssize_t serial = SERIAL_WORK
 cdef dict calls = {}
+cdef Py_ssize_t kept_bytes = 0
 
 # How an argument begins in a key.
 cdef enum:
@@ -51,6 +54,7 @@ cdef enum:
     NUMBER
     SEQUENCE
     ARRAY
+    LAST  # an array in channels-last order
 
 cdef struct Key:
     int64_t word[WORDS]
@@ -79,26 +83,40 @@ cdef bint add_simple(Key* key, object item):
     return not overflow
 
 
+cdef bint in_order(const Py_buffer* view, bint last):
+    """Whether an array's axes lie in C order; or, `last`, its second axis after the others."""
+    cdef Py_ssize_t step = view.itemsize
+    cdef int n, axis
+    for n in range(view.ndim - 1, -1, -1):
+        axis = n
+        if last and n > 0:
+            axis = 1 if n == view.ndim - 1 else n + 1
+        if view.strides[axis] != step and view.shape[axis] != 1:
+            return False
+        step *= view.shape[axis]
+    return step > 0
+
+
 cdef bint add_array(Key* key, object array):
     """Append an array that kernels read in place; whether it is one."""
     cdef Py_buffer view
-    cdef Py_ssize_t step
+    cdef Py_ssize_t item
     cdef int axis
-    cdef bint good
+    cdef bint good, ordered
     if key.arrays == ARRAYS:
         return False
     PyObject_GetBuffer(array, &view, PyBUF_STRIDES)
-    step = view.itemsize
-    good = view.ndim <= AXES and step > 0 and <uintptr_t>view.buf % <uintptr_t>(step & -step) == 0
+    item = view.itemsize
+    good = view.ndim <= AXES and item > 0 and <uintptr_t>view.buf % <uintptr_t>(item & -item) == 0
     if good:
-        key.word[key.words] = ARRAY
+        ordered = in_order(&view, False)
+        good = ordered or (view.ndim > 2 and in_order(&view, True))
+        key.word[key.words] = ARRAY if ordered else LAST
         key.word[key.words + 1] = <int64_t><uintptr_t><void*>array.dtype
         key.word[key.words + 2] = view.ndim
         key.words += 3
-        for axis in range(view.ndim - 1, -1, -1):
+        for axis in range(view.ndim):
             key.word[key.words + axis] = view.shape[axis]
-            good = good and view.shape[axis] > 0 and (view.strides[axis] == step or view.shape[axis] == 1)
-            step *= view.shape[axis]
         key.words += view.ndim
         key.memory[key.arrays] = view.buf
         key.arrays += 1
@@ -168,9 +186,11 @@ cdef class Remembered:
 
     cdef tuple kept  # alive: what the key knows by where it lies, and what jobs point to
     cdef list steps
-    cdef list shapes  # of the results, or None
+    cdef list shapes  # of the results, or None, as they lie in memory
+    cdef list axes  # what order of these is the results', or None
     cdef list dtypes
     cdef bint several
+    cdef Py_ssize_t size  # bytes of tables
 
 
 cdef object repeat(Remembered call, Key* key):
@@ -193,6 +213,8 @@ cdef object repeat(Remembered call, Key* key):
         start[arrays] = view.buf
         arrays += 1
         PyBuffer_Release(&view)
+        if call.axes[i] is not None:
+            result = result.transpose(call.axes[i])
         results.append(result)
     for step in call.steps:
         size = len(step.made.job)
@@ -247,12 +269,29 @@ cdef KernelStep step_of(function, tuple arguments, Py_ssize_t work, list starts)
     return step
 
 
+cdef add_result(Remembered made, array):
+    """Note how to make a result like an array, or None; whether that can be."""
+    cdef int n
+    if array is None or array.flags.c_contiguous:
+        made.axes.append(None)
+        made.shapes.append(None if array is None else array.shape)
+    elif is_channels_last(array):
+        n = array.ndim
+        made.axes.append((0, n - 1, *range(1, n - 1)))
+        made.shapes.append((array.shape[0], *array.shape[2:], array.shape[1]))
+    else:
+        return False
+    made.dtypes.append(None if array is None else array.dtype)
+    return True
+
+
 def remember(tuple call, results, steps, several=False, unused=()):
     """Keep how a call was made: `steps` are (kernel, arguments, work), with views of its arrays and of `results`.
 
     No kernel needs the `unused` of its arrays. Unless `several`, there is one result. A call that cannot be made again
     in the same way, or that would keep large tables, is not kept.
     """
+    global kept_bytes
     cdef Key key
     cdef bytes found = key_of(&key, call)
     cdef Remembered made = Remembered()
@@ -262,7 +301,8 @@ def remember(tuple call, results, steps, several=False, unused=()):
         return
     arrays = [value for value in (*call, *results) if type(value) is array_type]
     starts = [array.ctypes.data for array in arrays]
-    if len(set(starts)) < len(arrays) or not all([array.flags.c_contiguous for array in arrays]):
+    made.shapes, made.axes, made.dtypes = [], [], []
+    if len(set(starts)) < len(arrays) or not all([add_result(made, array) for array in results]):
         return
     made.steps = [step_of(function, arguments, work, starts) for function, arguments, work in steps]
     if None in made.steps:
@@ -276,20 +316,22 @@ def remember(tuple call, results, steps, several=False, unused=()):
         item for _, arguments, _ in steps for item in arguments
         if not (type(item) is array_type and item.ctypes.data in starts)
     ]
-    if len(seen) < len(arrays) or bytes_of(tuple(constants)) > MOST_BYTES:
+    made.size = bytes_of(tuple(constants))
+    if len(seen) < len(arrays) or made.size > MOST_BYTES:
         return
     asked = [value.dtype if type(value) is array_type else value for value in call]
     made.kept = (asked, constants)
-    made.shapes = [None if array is None else array.shape for array in results]
-    made.dtypes = [None if array is None else array.dtype for array in results]
     made.several = several
-    if len(calls) >= MOST_CALLS:
+    if len(calls) >= MOST_CALLS or kept_bytes + made.size > ALL_BYTES:
         calls.clear()
+        kept_bytes = 0
     calls[found] = made
+    kept_bytes += made.size
 
 
 def forget(Py_ssize_t serial_work=SERIAL_WORK):
     """Forget all calls. From now on, those of less work than `serial_work` have one thread without asking for more."""
-    global serial
+    global serial, kept_bytes
     calls.clear()
+    kept_bytes = 0
     serial = serial_work

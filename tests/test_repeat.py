@@ -57,6 +57,36 @@ CALLS: dict[str, tuple[Callable[..., Any], Callable[[], tuple[Any, ...]], dict[s
         lambda: (_random(1, 2, 4, 4), _positions(1, 2, 2, 2, plane=16)),
         {},
     ),
+    "max_pool2d": (up.max_pool2d, lambda: (_random(1, 2, 5, 5), 2), {"return_indices": True}),
+    "max_pool2d-maxima": (up.max_pool2d, lambda: (_random(2, 5, 5), 3, 1, 1), {}),
+    "max_pool1d-integers": (up.max_pool1d, lambda: (_positions(2, 3, 9, plane=50), 3), {"dilation": 2, "padding": 1}),
+    "max_pool2d_backward": (
+        up.max_pool2d_backward,
+        lambda: (_random(1, 2, 2, 2), _positions(1, 2, 2, 2, plane=16), (4, 4)),
+        {},
+    ),
+    "interpolate_backward": (
+        up.interpolate_backward,
+        lambda: (_random(1, 2, 8, 8), (4, 4)),
+        {"size": 8, "mode": "bilinear"},
+    ),
+    "bilinear-channels-last": (
+        up.interpolate,
+        lambda: (np.moveaxis(_random(1, 4, 4, 3), -1, 1),),
+        {"scale_factor": 2, "mode": "bilinear"},
+    ),
+    "max_pool2d-channels-last": (
+        up.max_pool2d, lambda: (np.moveaxis(_random(1, 4, 4, 3), -1, 1), 2), {"return_indices": True}
+    ),
+    "max_unpool2d-channels-last": (
+        up.max_unpool2d,
+        lambda: (np.moveaxis(_random(1, 2, 2, 3), -1, 1), np.moveaxis(_positions(1, 2, 2, 3, plane=16), -1, 1), 2),
+        {},
+    ),
+    "conv_transpose2d-channels-last": (
+        up.conv_transpose2d, lambda: (np.moveaxis(_random(1, 4, 4, 3), -1, 1), _random(3, 2, 3, 3)), {}
+    ),
+    "max_pool2d-as-if-channels-last": (up.max_pool2d, lambda: (np.moveaxis(_random(3, 5, 4), -1, 1), 2), {}),
 }  # fmt: skip
 
 
@@ -173,6 +203,7 @@ def test_indices_are_checked_every_time() -> None:
     for _ in range(3):
         up.max_unpool2d(x, good, 2)
         up.max_unpool2d_backward(_random(1, 1, 4, 4), good)
+        up.max_pool2d_backward(x, good, (4, 4))
     for wrong in (-1, 16, 2**62, -(2**63)):
         bad = good.copy()
         bad[0, 0, 1, 0] = wrong
@@ -180,6 +211,8 @@ def test_indices_are_checked_every_time() -> None:
             up.max_unpool2d(x, bad, 2)
         with pytest.raises(ValueError, match=r"indices must be from 0 to 15, got .* at \(0, 0, 1, 0\)"):
             up.max_unpool2d_backward(_random(1, 1, 4, 4), bad)
+        with pytest.raises(ValueError, match=r"indices must be from 0 to 15, got .* at \(0, 0, 1, 0\)"):
+            up.max_pool2d_backward(x, bad, (4, 4))
     huge = good.astype("u8")
     huge[0, 0, 0, 0] = 2**64 - 1
     with pytest.raises(ValueError, match="indices must be from 0 to 15"):

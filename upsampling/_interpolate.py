@@ -150,6 +150,12 @@ def interpolate_backward(
     >>> up.interpolate_backward(np.ones((1, 1, 4)), (1, 1, 2), size=4, mode="linear")
     array([[[2., 2.]]])
     """
+    call = (
+        "interpolate_backward", grad_output, input_size, size, scale_factor, mode, align_corners,
+        recompute_scale_factor, antialias,
+    )  # fmt: skip
+    if (found := _repeat.again(call)) is not None:
+        return found
     grad_output = _args.array("grad_output", grad_output, (3, 4, 5))
     shape = _interpolate_args.input_shape(input_size, grad_output)
     asked = _interpolate_args.request(
@@ -164,7 +170,8 @@ def interpolate_backward(
         # The weights 1/k of area, rounded to float32, would all err in the same direction.
         precision = np.float64 if asked.kind == "area" else _resample.precision_of(dtype)
         tables = _tables(asked, dtype, precision, transposed=True)
-        _resample.resample(_arrays.readable(grad_output), result, tables, precision)
+        if steps := _resample.resample(_arrays.readable(grad_output), result, tables, precision):
+            _repeat.remember(call, [result], steps)
     return result
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _args, _arrays, _kernels, _pool_args, _unpooling
+from . import _args, _arrays, _kernels, _pool_args, _repeat, _unpooling
+from ._repeat import Step
 from ._threads import threads_for
 from ._types import Input, Ints
 
@@ -28,13 +29,16 @@ def _passed(array: np.ndarray) -> np.ndarray:
     return array.view(np.float64) if array.dtype.kind in "iu" else array
 
 
-def _computed(array: np.ndarray) -> tuple[str, np.ndarray]:
-    """Return the precision in which an array's elements are compared, exactly, and the array in it."""
+def _computed(array: np.ndarray) -> np.ndarray:
+    """Return an array in the dtype in which its elements are compared, exactly."""
     if array.dtype.kind in "iu":
-        if array.dtype == np.uint64:
-            return "i64", array ^ SIGN
-        return "i64", array.astype(np.int64, copy=False)
-    return ("f64", array) if array.dtype == np.float64 else ("f32", array.astype(np.float32, copy=False))
+        return array ^ SIGN if array.dtype == np.uint64 else array.astype(np.int64, copy=False)
+    return array if array.dtype == np.float64 else array.astype(np.float32, copy=False)
+
+
+def _precision(computed: np.ndarray) -> str:
+    """Return which build of the kernel takes an array."""
+    return "i64" if computed.dtype.kind in "iu" else f"f{8 * computed.itemsize}"
 
 
 def _max_pool(
@@ -47,6 +51,9 @@ def _max_pool(
     ceil_mode: Any,
     return_indices: Any,
 ) -> Any:
+    call = ("max_pool", rank, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    if (found := _repeat.again(call)) is not None:
+        return found
     spec = _pool_args.windows(rank, kernel_size, stride, padding, dilation)
     ceil_mode, wanted = _args.flag("ceil_mode", ceil_mode), _args.flag("return_indices", return_indices)
     array = _pool_args.image("input", input, rank)
@@ -54,50 +61,66 @@ def _max_pool(
     shape = _pool_args.pooled_shape(_arrays.batched(array, rank), rank, spec, ceil_mode)
     x = _arrays.readable(_arrays.batched(array, rank))
     last = _arrays.is_channels_last(x)
-    precision, read = _computed(x)
+    read = _computed(x)
     y = _arrays.allocate(shape, read.dtype, last)
     at = _arrays.allocate(shape if wanted else (1,) * len(shape), np.int64, last and wanted)
-    if y.size:
-        ones, zeros = (1,) * (3 - rank), (0,) * (3 - rank)
-        taps = _pool_args.taps_in_reach(spec, array.shape[-rank:])
-        numbers = (*ones, *taps.kernel_size, *ones, *taps.stride, *zeros, *taps.padding, *ones, *taps.dilation)
-        _kernels.load("pool", precision).pool(
-            _passed(_arrays.five_axes(read)),
-            np.array(numbers, np.intp),
-            _passed(_arrays.five_axes(y)),
-            _arrays.five_axes(at),
-            wanted,
-            threads_for(y.size * math.prod(taps.kernel_size)),
-        )
-        if x.dtype.kind == "i" and max(spec.dilation) > 1:  # a window in the padding alone has the dtype's least value
-            np.maximum(y, np.iinfo(x.dtype).min, out=y)
+    # A window in the padding alone has an integer dtype's least value.
+    limited = x.dtype.kind == "i" and max(spec.dilation) > 1
+    steps = _pool(read, y, at, spec, wanted) if y.size else []
+    if limited:
+        np.maximum(y, np.iinfo(x.dtype).min, out=y)
     values = (y.view(np.uint64) ^ SIGN) if x.dtype == np.uint64 else y.astype(x.dtype, copy=False)
     if array.ndim == rank + 1:
         values, at = values[0], at[0]
+    if steps and not limited:
+        _repeat.remember(call, [values, at] if wanted else [values], steps, several=wanted)
     return (values, at) if wanted else values
 
 
+def _pool(read: np.ndarray, y: np.ndarray, at: np.ndarray, spec: _pool_args.Windows, wanted: bool) -> list[Step]:
+    """Run the kernel; return its call for `_repeat.remember`."""
+    rank = read.ndim - 2
+    ones, zeros = (1,) * (3 - rank), (0,) * (3 - rank)
+    taps = _pool_args.taps_in_reach(spec, read.shape[2:])
+    numbers = (*ones, *taps.kernel_size, *ones, *taps.stride, *zeros, *taps.padding, *ones, *taps.dilation)
+    work = y.size * math.prod(taps.kernel_size)
+    arguments = (
+        _passed(_arrays.five_axes(read)), np.array(numbers, np.intp), _passed(_arrays.five_axes(y)),
+        _arrays.five_axes(at), wanted, threads_for(work),
+    )  # fmt: skip
+    kernel = _kernels.load("pool", _precision(read)).pool
+    kernel(*arguments)
+    return [(kernel, arguments, work)]
+
+
 def _max_pool_backward(rank: int, grad_output: Any, indices: Any, input_size: Any) -> np.ndarray:
+    call = ("max_pool_backward", rank, grad_output, indices, input_size)
+    if (found := _repeat.again(call)) is not None:
+        return found
     grad = _args.array("grad_output", grad_output, (rank + 1, rank + 2))
     _args.dtype_among("grad_output", grad, _pool_args.FLOATS)
     shape = _pool_args.input_shape(grad, rank, input_size)
     plane = math.prod(shape[-rank:])
     given = _pool_args.positions("indices", indices, "grad_output", grad)
     g = _arrays.readable(_arrays.batched(grad, rank))
-    precision, read = _computed(g)
+    read = _computed(g)
     result = _arrays.allocate(shape if len(shape) == rank + 2 else (1, *shape), read.dtype, _arrays.is_channels_last(g))
+    steps = []
     if g.size:
-        _kernels.load("pool", precision).add(
-            _arrays.flat_planes(read),
-            _unpooling.checked_planes(given, rank, plane),
-            _arrays.flat_planes(result),
-            threads_for(g.size + result.size),
-        )
+        at, checked = _unpooling.checked_planes(given, rank, plane)
+        work = g.size + result.size
+        arguments = (_arrays.flat_planes(read), at, _arrays.flat_planes(result), threads_for(work))
+        kernel = _kernels.load("pool", _precision(read)).add
+        kernel(*arguments)
+        steps = [checked, (kernel, arguments, work)]
     else:
         _pool_args.check_inside("indices", given, plane)
         result[...] = 0
     result = result.astype(g.dtype, copy=False)
-    return result[0] if grad.ndim == rank + 1 else result
+    result = result[0] if grad.ndim == rank + 1 else result
+    if steps:
+        _repeat.remember(call, [result], steps)
+    return result
 
 
 def max_pool1d(

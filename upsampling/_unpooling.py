@@ -53,13 +53,14 @@ def _max_unpool(
     return result
 
 
-def checked_planes(given: np.ndarray, rank: int, plane: int) -> np.ndarray:
-    """Return positions, none of them outside of planes of so many elements, as (N, C, L) int64."""
+def checked_planes(given: np.ndarray, rank: int, plane: int) -> tuple[np.ndarray, _repeat.Step]:
+    """Return positions, none of them outside of planes of so many elements, as (N, C, L) int64; and that check."""
     at = _arrays.flat_planes(_arrays.readable(_arrays.batched(given.astype(np.int64, copy=False), rank)))
     outside = _kernels.load("move", "bytes").outside
-    if given.dtype.kind == "u" or outside(at, plane, threads_for(at.size)):  # int64 may not hold what is unsigned
+    arguments = (at, plane, threads_for(at.size))
+    if given.dtype.kind == "u" or outside(*arguments):  # int64 may not hold what is unsigned
         _pool_args.check_inside("indices", given, plane)
-    return at
+    return at, (outside, arguments, at.size)
 
 
 def _move(
@@ -67,12 +68,11 @@ def _move(
 ) -> list[_repeat.Step]:
     """Run a kernel on positions of which the values are not checked yet, in planes like those of `plane`."""
     size, kernel = math.prod(plane.shape[2:]), _kernels.load("move", "bytes")
-    at = checked_planes(given, result.ndim - 2, size)
+    at, checked = checked_planes(given, result.ndim - 2, size)
     values, moved = _bytes(_arrays.flat_planes(source)), _bytes(_arrays.flat_planes(result))
-    checked: tuple[Any, ...] = (at, size, threads_for(at.size))
     arguments = (values, at, moved, threads_for(work))
     getattr(kernel, name)(*arguments)
-    return [(kernel.outside, checked, at.size), (getattr(kernel, name), arguments, work)]
+    return [checked, (getattr(kernel, name), arguments, work)]
 
 
 def _max_unpool_backward(rank: int, grad_output: Any, indices: Any) -> np.ndarray:
