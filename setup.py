@@ -7,16 +7,17 @@ Switches, read from the environment (remove build/ when you change one):
 
 UPSAMPLING_OPENMP=0       build without OpenMP (one thread)
 UPSAMPLING_BOUNDSCHECK=1  check every memoryview index (slow; for tests)
-UPSAMPLING_SANITIZE=1     build with AddressSanitizer and UndefinedBehaviorSanitizer (for tests)
+UPSAMPLING_SANITIZE=1     build with AddressSanitizer and UndefinedBehaviorSanitizer (for tests); =thread: with
+                          ThreadSanitizer; =fuzzer: as 1, for libFuzzer (Clang)
 UPSAMPLING_WERROR=1       make warnings of Cython and of the C compiler errors
 UPSAMPLING_BUILD_ISAS     a comma-separated part of the instruction sets below (for quick test builds)
 UPSAMPLING_BUILD_JOBS     how many compilers run at once (default: the number of processors)
 """
 
 import os
-import platform
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import warnings
 from pathlib import Path
@@ -41,7 +42,8 @@ KERNELS = {
 INCLUDED = {"door": ("pyx/program.pyx", "pyx/problems.pyx")}
 AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
-X86 = platform.machine().lower() in ("x86_64", "amd64")
+# What is built for, which is not always what builds (a cross compiler, macOS's "universal2" with both: no x86 alone).
+X86 = sysconfig.get_platform().lower().endswith(("x86_64", "amd64"))
 ISAS = {"baseline": [], "avx2": AVX2, "avx512": AVX512} if X86 else {"baseline": []}
 # No fast-math: NaN, infinities, signed zeros and the order of additions are part of the results.
 # Contraction is on because a fused multiply-add is the more exact of the two.
@@ -69,9 +71,13 @@ DIRECTIVES = {
 
 if os.environ.get("UPSAMPLING_BOUNDSCHECK") == "1":
     DIRECTIVES |= {"boundscheck": True, "initializedcheck": True}
+MEMORY = "address,undefined,float-cast-overflow"
+SANITIZED = {"1": MEMORY, "thread": "thread", "fuzzer": f"fuzzer-no-link,{MEMORY}"}.get(
+    os.environ.get("UPSAMPLING_SANITIZE", "0")
+)
 SANITIZERS = []
-if os.environ.get("UPSAMPLING_SANITIZE") == "1":
-    SANITIZERS = ["-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"]
+if SANITIZED:
+    SANITIZERS = [f"-fsanitize={SANITIZED}", "-fno-sanitize-recover=all"]
     # Less optimised, more of what the sources do is left to be looked at; and it builds in half the time.
     CFLAGS += ["-O1", "-g1", "-fno-omit-frame-pointer", *SANITIZERS]
 if os.environ.get("UPSAMPLING_WERROR") == "1":

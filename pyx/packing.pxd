@@ -1,6 +1,5 @@
 """Weights in the order in which dense.pyx and exchanged.pxd read them."""
 
-from exchanged cimport GROUP
 from products cimport real
 from tiles cimport Part
 
@@ -11,7 +10,11 @@ cdef extern from "simd.h" nogil:
     static inline __attribute__((always_inline)) void pack_rows_of(
         int, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const ptrdiff_t *, const struct part *, const ptrdiff_t *,
         real *);
+    /* On Arm64 a group of float64 is lower than a block. */
+    #define HIGHEST (GROUP > ROWS ? GROUP : ROWS)
     """
+    enum:
+        HIGHEST
 
 
 cdef inline void pack_block "pack_rows_of"(
@@ -20,8 +23,8 @@ cdef inline void pack_block "pack_rows_of"(
 ) noexcept nogil:
     """[channel][tap][height] from w, `height` (ROWS or GROUP) rows from `row` on, with zeros for what is not there."""
     cdef Py_ssize_t _c, e, k
-    cdef Py_ssize_t at[GROUP]
-    cdef const Py_ssize_t* taps[GROUP]
+    cdef Py_ssize_t at[HIGHEST]
+    cdef const Py_ssize_t* taps[HIGHEST]
     cdef Py_ssize_t r, rows = min(<Py_ssize_t>height, outputs * part.phases - row)
     for r in range(rows):
         at[r] = (row + r) // part.phases * ws[2]

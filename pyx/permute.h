@@ -11,6 +11,8 @@
 
 #if defined(__FMA__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #if REAL_BYTES == 8
@@ -47,8 +49,12 @@ static inline vec pick(window w, int vectors, lanes at) {
 
 /* a * b + c, rounded as madd() rounds: written out, for a product that is added to a product could be fused either way. */
 static inline vec vmadd(vec a, vec b, vec c) {
-#if !defined(__FMA__)
+#if !FUSED
     return a * b + c;
+#elif defined(__aarch64__) && REAL_BYTES == 8
+    return (vec)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#elif defined(__aarch64__)
+    return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #elif REAL_BYTES == 8 && VECTOR_BYTES == 64
     return (vec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
 #elif VECTOR_BYTES == 64

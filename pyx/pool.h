@@ -60,15 +60,14 @@ static inline void best_of(items *most, offsets *at, items v, offset where) {
 /* Offsets from windows that begin `step` apart, the first at the position `origin`, as 64-bit positions. */
 static inline void positions_store(long long *to, offsets at, long long origin, long long step) {
     positions lane;
-    for (int i = 0; i < (int)(VECTOR_BYTES / 8); i++) lane[i] = i * step;
-    lane += origin;
+    for (int i = 0; i < (int)(VECTOR_BYTES / 8); i++) lane[i] = origin + i * step;
 #if LANES * 8 == VECTOR_BYTES
     *(unaligned_positions *)to = at + lane;
 #else
     half_offsets low, high;
     offsets_halves(at, &low, &high);
     *(unaligned_positions *)to = __builtin_convertvector(low, positions) + lane;
-    *(unaligned_positions *)(to + LANES / 2) = __builtin_convertvector(high, positions) + (lane + LANES / 2 * step);
+    *(unaligned_positions *)(to + LANES / 2) = __builtin_convertvector(high, positions) + (lane + (int64_t)(LANES / 2 * step));
 #endif
 }
 static inline void best_of_one(item *most, offset *at, item v, offset where) {

@@ -14,11 +14,18 @@
 #include <immintrin.h>
 #endif
 
+/* Whether the instruction set multiplies and adds with one rounding. */
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define FUSED 1
+#else
+#define FUSED 0
+#endif
+
 enum { STORED_REAL, STORED_F32, STORED_F16, STORED_BF16, STORED_U8, STORED_I8, STORED_U16, STORED_I16 };
 
 /* a * b + c, fused wherever the instruction set has it: written out, so that no two loops differ in it. */
 static inline real madd(real a, real b, real c) {
-#if !defined(__FMA__) && !defined(__ARM_FEATURE_FMA)
+#if !FUSED
     return a * b + c;
 #elif REAL_BYTES == 8
     return __builtin_fma(a, b, c);
