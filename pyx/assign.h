@@ -27,7 +27,16 @@ enum {
     ASSIGN_64_32,
     ASSIGN_FLIP_8, /* the highest bit turned over: signed to unsigned and back, in order */
     ASSIGN_FLIP_16,
-    ASSIGN_FLIP_64
+    ASSIGN_FLIP_64,
+    ASSIGN_LIMITED_8, /* signed, the least at least */
+    ASSIGN_LIMITED_16,
+    ASSIGN_LIMITED_32,
+    ASSIGN_NEGATED_F32,
+    ASSIGN_NEGATED_F64,
+    ASSIGN_ADDED_F32, /* to what is there */
+    ASSIGN_ADDED_F64,
+    ASSIGN_TAKEN_F32, /* from what is there */
+    ASSIGN_TAKEN_F64
 };
 
 typedef struct {
@@ -43,6 +52,16 @@ typedef struct {
         TO r;                                     \
         memcpy(&v, from + i * step, sizeof v);    \
         r = (TO)(VALUE);                          \
+        memcpy(to + i * to_step, &r, sizeof r);   \
+    }                                             \
+    break
+
+#define ASSIGN_ONTO(TYPE, VALUE)                  \
+    for (ptrdiff_t i = 0; i < count; i++) {       \
+        TYPE v, r;                                \
+        memcpy(&v, from + i * step, sizeof v);    \
+        memcpy(&r, to + i * to_step, sizeof r);   \
+        r = VALUE;                                \
         memcpy(to + i * to_step, &r, sizeof r);   \
     }                                             \
     break
@@ -70,6 +89,15 @@ static void assign_row(const assignment *a, char *to, const char *from) {
     case ASSIGN_FLIP_8: ASSIGN_EACH(uint8_t, uint8_t, v ^ 0x80);
     case ASSIGN_FLIP_16: ASSIGN_EACH(uint16_t, uint16_t, v ^ 0x8000);
     case ASSIGN_FLIP_64: ASSIGN_EACH(uint64_t, uint64_t, v ^ (uint64_t)1 << 63);
+    case ASSIGN_LIMITED_8: ASSIGN_EACH(int8_t, int64_t, v < INT8_MIN ? INT8_MIN : v);
+    case ASSIGN_LIMITED_16: ASSIGN_EACH(int16_t, int64_t, v < INT16_MIN ? INT16_MIN : v);
+    case ASSIGN_LIMITED_32: ASSIGN_EACH(int32_t, int64_t, v < INT32_MIN ? INT32_MIN : v);
+    case ASSIGN_NEGATED_F32: ASSIGN_EACH(float, float, -v);
+    case ASSIGN_NEGATED_F64: ASSIGN_EACH(double, double, -v);
+    case ASSIGN_ADDED_F32: ASSIGN_ONTO(float, r + v);
+    case ASSIGN_ADDED_F64: ASSIGN_ONTO(double, r + v);
+    case ASSIGN_TAKEN_F32: ASSIGN_ONTO(float, r - v);
+    case ASSIGN_TAKEN_F64: ASSIGN_ONTO(double, r - v);
     default:
         if (step == a->item && to_step == a->item) {
             memcpy(to, from, (size_t)(count * a->item));

@@ -22,7 +22,7 @@ DTYPES = (
 cdef object dtype_of(int code):
     """The name of a type, or the number of bytes of an item."""
     if code < 0:
-        return -code
+        return -<long long>code
     if not 1 <= code < len(DTYPES):
         raise ValueError(f"dtype must be one of upsampling.h's, got {code}")
     return DTYPES[code]
@@ -32,6 +32,11 @@ cdef object mode_of(int code):
     if not 0 <= code < len(MODES):
         raise ValueError(f"mode must be one of upsampling.h's, got {code}")
     return MODES[code]
+
+
+cdef size_t known(size_t size, size_t most) noexcept nogil:
+    """How much of a problem its caller's header has: structures end with whole words, so that no pointer is cut."""
+    return min(size, most) // sizeof(void*) * sizeof(void*)
 
 
 cdef tuple numbers(const Py_ssize_t* first, int rank):
@@ -105,7 +110,7 @@ cdef int plan_conv_transpose(const ConvTranspose* problem, int operation, Plan**
     cdef ConvTranspose p = conv_transpose_problem()
     if problem == NULL or to == NULL:
         return refuse(b"the problem or the plan's address is NULL", 0, 0)
-    memcpy(&p, problem, min(problem.size, sizeof(p)))
+    memcpy(&p, problem, known(problem.size, sizeof(p)))
     with gil:
         return make("conv_transpose", operation, dict(
             rank=p.rank, dtype=p.dtype, channels_last=bool(p.channels_last), threads=p.threads, batch=p.batch,
@@ -121,7 +126,7 @@ cdef int plan_max_pool(const MaxPool* problem, int operation, Plan** to) noexcep
     cdef MaxPool p = max_pool_problem()
     if problem == NULL or to == NULL:
         return refuse(b"the problem or the plan's address is NULL", 0, 0)
-    memcpy(&p, problem, min(problem.size, sizeof(p)))
+    memcpy(&p, problem, known(problem.size, sizeof(p)))
     with gil:
         return make("max_pool", operation, dict(
             rank=p.rank, dtype=p.dtype, channels_last=bool(p.channels_last), threads=p.threads, batch=p.batch,
@@ -136,7 +141,7 @@ cdef int plan_max_unpool(const MaxUnpool* problem, int operation, Plan** to) noe
     cdef MaxUnpool p = max_unpool_problem()
     if problem == NULL or to == NULL:
         return refuse(b"the problem or the plan's address is NULL", 0, 0)
-    memcpy(&p, problem, min(problem.size, sizeof(p)))
+    memcpy(&p, problem, known(problem.size, sizeof(p)))
     with gil:
         return make("max_unpool", operation, dict(
             rank=p.rank, dtype=p.dtype, channels_last=bool(p.channels_last), threads=p.threads, batch=p.batch,
@@ -149,7 +154,7 @@ cdef int plan_interpolate(const Interpolate* problem, int operation, Plan** to) 
     cdef Interpolate p = interpolate_problem()
     if problem == NULL or to == NULL:
         return refuse(b"the problem or the plan's address is NULL", 0, 0)
-    memcpy(&p, problem, min(problem.size, sizeof(p)))
+    memcpy(&p, problem, known(problem.size, sizeof(p)))
     with gil:
         return make("interpolate", operation, dict(
             rank=p.rank, dtype=p.dtype, channels_last=bool(p.channels_last), threads=p.threads, batch=p.batch,
@@ -164,7 +169,7 @@ cdef int plan_resize(const Resize* problem, int operation, Plan** to) noexcept n
     cdef Resize p = resize_problem()
     if problem == NULL or to == NULL:
         return refuse(b"the problem or the plan's address is NULL", 0, 0)
-    memcpy(&p, problem, min(problem.size, sizeof(p)))
+    memcpy(&p, problem, known(problem.size, sizeof(p)))
     with gil:
         return make("resize", operation, dict(
             dtype=p.dtype, threads=p.threads, height=p.height, width=p.width, channels=p.channels,
@@ -177,7 +182,7 @@ cdef int plan_pixel_shuffle(const PixelShuffle* problem, int operation, Plan** t
     cdef PixelShuffle p = pixel_shuffle_problem()
     if problem == NULL or to == NULL:
         return refuse(b"the problem or the plan's address is NULL", 0, 0)
-    memcpy(&p, problem, min(problem.size, sizeof(p)))
+    memcpy(&p, problem, known(problem.size, sizeof(p)))
     with gil:
         return make("pixel_shuffle", operation, dict(
             dtype=p.dtype, channels_last=bool(p.channels_last), threads=p.threads, batch=p.batch, channels=p.channels,

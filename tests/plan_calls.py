@@ -29,7 +29,7 @@ def _axes(value: Any, rank: int) -> tuple[int, ...]:
 
 
 def _code(dtype: np.dtype) -> Any:
-    plain = dtype.kind in "fiu" or dtype.name == "bfloat16"
+    plain = dtype.kind in "fiuc" or dtype.name == "bfloat16"
     return dtype if plain else int(dtype.itemsize)
 
 

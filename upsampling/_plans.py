@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from ctypes import string_at
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -39,6 +40,8 @@ from ._kernels.calls import record
 WIDEN = {"float16": 1, "bfloat16": 2, "int8": 5, "uint8": 6, "int16": 7, "uint16": 8, "int32": 9, "uint32": 10}
 NARROW = {"float16": 3, "bfloat16": 4, "int8": 11, "uint8": 11, "int16": 12, "uint16": 12, "int32": 13, "uint32": 13}
 FLIP = {1: 14, 2: 15, 8: 16}
+LIMITED = {1: 17, 2: 18, 4: 19}
+NEGATED, ADDED, TAKEN = {4: 20, 8: 21}, {4: 22, 8: 23}, {4: 24, 8: 25}
 
 COMMON: dict[str, Any] = {"rank": 2, "dtype": "float32", "channels_last": False, "threads": 0, "batch": 1}
 CONV_TRANSPOSE = {"in_channels": 1, "out_channels": 1, "groups": 1, "input": 1, "kernel": 1, "stride": 1, "padding": 0}
@@ -174,8 +177,6 @@ def _conv_spec(p: Problem) -> tuple[_conv_args.Problem, np.ndarray, np.ndarray, 
     x = p.new(p.batch, p.in_channels, *p.input)
     w = _new((p.in_channels, p.out_channels // p.groups, *p.kernel), p.dtype)
     spec = _conv_args.problem(p.rank, x, w, p.stride, p.padding, p.output_padding, p.groups, p.dilation)
-    if p.dtype.kind == "c":
-        raise TypeError("dtype must be a float or an integer one in plans of transposed convolution, got a complex one")
     return spec, x, w, p.new(*spec.output_shape)
 
 
@@ -192,6 +193,31 @@ def _constant(plan: Any, value: Any, like: np.ndarray) -> np.ndarray:
     return made
 
 
+def _complex_parts(plan: Any, array: np.ndarray, conjugated: bool = False) -> list[np.ndarray]:
+    """Return the real and the imaginary part, each in an array of its own."""
+    if plan.constant(array):
+        plan.keep(made := [array.real.copy(), (-array.imag if conjugated else array.imag).copy()])
+        return made
+    made = [_temporary(array, array.real.dtype) for _ in range(2)]
+    _assign(plan, made[0], array.real)
+    _assign(plan, made[1], array.imag, NEGATED[made[1].itemsize] if conjugated else 0)
+    return made
+
+
+def _complex_sums(
+    plan: Any, run: Callable[..., Any], a: Sequence[np.ndarray], b: Sequence[np.ndarray], target: np.ndarray
+) -> None:
+    """Put a bilinear operation of complex operands, given by their parts, together from `run` of real ones."""
+    (ar, ai), (br, bi) = a, b
+    for part, first, second, how in (
+        (target.real, (ar, br), (ai, bi), TAKEN),
+        (target.imag, (ar, bi), (ai, br), ADDED),
+    ):
+        for operands, step in ((first, 0), (second, how[part.itemsize])):
+            run(*operands, made := _temporary(target, part.dtype))
+            _assign(plan, part, made, step)
+
+
 def _conv_forward(plan: Any, p: Problem) -> None:
     spec, x, w, y = _conv_spec(p)
     plan.array(x)
@@ -206,18 +232,32 @@ def _conv_forward(plan: Any, p: Problem) -> None:
     plan.array(y, written=True)
     if not y.size:
         return
+    if p.dtype.kind == "c":
+        run = partial(_conv_run, spec, True)
+        _complex_sums(plan, run, _complex_parts(plan, x), _complex_parts(plan, w), y)
+        column = bias.reshape(-1, *(1,) * p.rank)
+        for part, more in ((y.real, column.real), (y.imag, column.imag)):
+            _assign(plan, part, np.broadcast_to(more, y.shape), ADDED[part.itemsize])
+        return
     wide = _wide(plan, y, filled=False)
     _conv_transpose._contract(spec, _wide(plan, x), _wide(plan, w), _wide(plan, bias), wide, forward=True)
     _narrow(plan, y, wide)
 
 
+def _conv_run(spec: _conv_args.Problem, forward: bool, x: np.ndarray, w: np.ndarray, y: np.ndarray) -> None:
+    _conv_transpose._contract(spec, x, w, None, y, forward)
+
+
 def _conv_backward(plan: Any, p: Problem) -> None:
     spec, x, w, g = _conv_spec(p)
-    _args.dtype_among("dtype", g, _conv_args.FLOATS)
+    _args.dtype_among("dtype", g, (*_conv_args.FLOATS, *_conv_args.COMPLEX))
     for array in (g, w):
         plan.array(array)
     plan.array(x, written=True)
-    if x.size:
+    if x.size and p.dtype.kind == "c":
+        run = partial(_conv_run, spec, False)
+        _complex_sums(plan, run, _complex_parts(plan, g), _complex_parts(plan, w, conjugated=True), x)
+    elif x.size:
         wide = _wide(plan, x, filled=False)
         _conv_transpose._contract(spec, _wide(plan, g), _wide(plan, w), None, wide, forward=False)
         _narrow(plan, x, wide)
@@ -225,25 +265,36 @@ def _conv_backward(plan: Any, p: Problem) -> None:
 
 def _conv_backward_weight(plan: Any, p: Problem) -> None:
     spec, x, w, g = _conv_spec(p)
-    _args.dtype_among("dtype", g, _conv_args.FLOATS)
+    _args.dtype_among("dtype", g, (*_conv_args.FLOATS, *_conv_args.COMPLEX))
     for array in (g, x):
         plan.array(array)
     plan.array(w, written=True)
     if not g.size:
         _clear(plan, w)
         return
+    axes = _conv_transpose._axes(spec)
+    if p.dtype.kind == "c":
+        run = partial(_conv_gradients.of_weight, _real(w.real), axes, spec.groups)
+        _complex_sums(plan, run, _complex_parts(plan, x, conjugated=True), _complex_parts(plan, g), w)
+        return
     wide, wide_x = _wide(plan, w, filled=False), _wide(plan, x)
-    _conv_gradients.of_weight(_real(wide), _conv_transpose._axes(spec), spec.groups, wide_x, _wide(plan, g), wide)
+    _conv_gradients.of_weight(_real(wide), axes, spec.groups, wide_x, _wide(plan, g), wide)
     _narrow(plan, w, wide)
 
 
 def _conv_backward_bias(plan: Any, p: Problem) -> None:
     _, _, _, g = _conv_spec(p)
-    _args.dtype_among("dtype", g, _conv_args.FLOATS)
+    _args.dtype_among("dtype", g, (*_conv_args.FLOATS, *_conv_args.COMPLEX))
     plan.array(g)
     bias = plan.array(np.empty(g.shape[1], p.dtype), written=True)
     if not g.size:
         _clear(plan, bias)
+        return
+    if p.dtype.kind == "c":
+        for part, into in zip(_complex_parts(plan, g), (bias.real, bias.imag), strict=True):
+            made = _temporary(bias, part.dtype)
+            _conv_gradients.of_bias(_real(part), part, made)
+            _assign(plan, into, made)
         return
     wide = _wide(plan, bias, filled=False)
     _conv_gradients.of_bias(_real(wide), _wide(plan, g), wide)
@@ -275,8 +326,6 @@ def _pool_spec(p: Problem) -> tuple[_pool_args.Windows, tuple[int, ...], np.ndar
 def _pool_forward(plan: Any, p: Problem) -> None:
     spec, shape, x = _pool_spec(p)
     _args.dtype_among("dtype", x, (*_pool_args.FLOATS, *_pool_args.INTEGERS))
-    if p.dtype.kind in "iu" and max(spec.dilation) > 1:
-        raise ValueError("dilation must be 1 for integers in plans of max_pool")
     plan.array(x)
     y = plan.array(p.new(*shape), written=True)
     at = p.new(*(shape if p.indices else (1,) * len(shape)), dtype=np.int64)
@@ -298,6 +347,9 @@ def _pool_forward(plan: Any, p: Problem) -> None:
         )
         if p.dtype == np.uint64:
             _assign(plan, y, ordered, FLIP[8])
+        elif p.dtype.kind == "i" and p.dtype.itemsize < 8:
+            # A window in the padding alone, which dilation makes, has a dtype's least value.
+            _assign(plan, y, ordered, LIMITED[p.dtype.itemsize])
         else:
             _narrow(plan, y, ordered)
 
