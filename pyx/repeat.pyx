@@ -110,6 +110,8 @@ cdef bint add_array(Key* key, object array):
     good = view.ndim <= AXES and item > 0 and <uintptr_t>view.buf % <uintptr_t>(item & -item) == 0
     if good:
         ordered = in_order(&view, False)
+        if ordered and view.ndim > 2 and (view.shape[1] == 1 or view.shape[view.ndim - 1] == 1):
+            ordered = not is_channels_last(array)  # one channel, or one position: in both orders
         good = ordered or (view.ndim > 2 and in_order(&view, True))
         key.word[key.words] = ARRAY if ordered else LAST
         key.word[key.words + 1] = <int64_t><uintptr_t><void*>array.dtype

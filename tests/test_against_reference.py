@@ -98,3 +98,26 @@ def test_channels_last_input_gives_channels_last_output(name):
     result = bounds.outputs(getattr(up, name)(**arguments))[0]
     assert np.moveaxis(result, 1, -1).flags.c_contiguous
     assert min(result.shape[1:]) > 1, "the case does not tell the two orders apart"
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 5, 4), (2, 3, 1, 1), (1, 1, 1, 3)])
+def test_strides_tell_the_order_of_one_channel_and_of_one_position(shape):
+    """An (N, H, W, C) buffer that is in C order as well: as PyTorch, we go by the strides, in repeated calls too."""
+    batch, channels, *space = shape
+    plain = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    last = np.moveaxis(np.empty((batch, *space, channels), np.float32), -1, 1)
+    last[...] = plain
+    weight, indices = np.ones((channels, 5, 2, 2), np.float32), np.zeros(shape, np.int64)
+    calls = (
+        lambda x: up.conv_transpose2d(x, weight, stride=2),
+        lambda x: up.interpolate(x, scale_factor=2, mode="bilinear"),
+        lambda x: up.max_unpool2d(x, indices, 2),
+    )
+    for call in calls:
+        for x in (plain, last, plain, last):
+            result = call(x)
+            in_order = np.empty(result.shape, np.float32)
+            if x is last:
+                in_order = np.moveaxis(np.empty((*result.shape[:1], *result.shape[2:], result.shape[1])), -1, 1)
+            strides = np.array(in_order.strides) // in_order.itemsize
+            assert (np.array(result.strides) // 4).tolist() == strides.tolist()

@@ -341,6 +341,12 @@ def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("usage: upsampling")
 
 
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"upsampling {up.__version__}\n"
+    assert up.__version__ == up.show_config()["version"]
+
+
 def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info") == 0
     output = capsys.readouterr().out

@@ -16,12 +16,16 @@ __all__ = _functional.__all__
 if TYPE_CHECKING:
     from . import nn as nn
     from . import reference as reference
+
+    __version__: str
 else:
 
     def __getattr__(name: str) -> object:
-        """Import the other modules where they are first asked for: `import upsampling` stays short."""
+        """Give the other modules and the version where they are first asked for: `import upsampling` stays short."""
         if name in ("nn", "reference", "kernels"):
             from importlib import import_module
 
             return import_module(f"{__name__}.{name}")
+        if name == "__version__":
+            return _functional.show_config()["version"]
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

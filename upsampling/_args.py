@@ -56,6 +56,12 @@ def integers(name: str, value: Any, count: int, minimum: int = 0) -> tuple[int, 
     return result if len(result) == count else result * count
 
 
+def strides(stride: Any, kernel_size: tuple[int, ...]) -> tuple[int, ...]:
+    """Return pooling's `stride`, one number an axis; None and an empty sequence are the kernel's size."""
+    unset = stride is None or (is_sequence(stride) and len(stride) == 0)
+    return kernel_size if unset else integers("stride", stride, len(kernel_size), minimum=1)
+
+
 def number(name: str, value: Any) -> float:
     """A finite real number above zero; bools, and text that `float` would read, are refused."""
     # A zero-dimensional array is the number that it holds.

@@ -17,8 +17,16 @@ from ._kernels.calls import recording
 
 
 def is_channels_last(array: np.ndarray) -> bool:
-    """Whether an (N, C, *space) array is an (N, *space, C) buffer (and not in C order as well)."""
-    return array.ndim > 2 and not array.flags.c_contiguous and np.moveaxis(array, 1, -1).flags.c_contiguous
+    """Whether an (N, C, *space) array is an (N, *space, C) buffer.
+
+    With one channel or one position it is in C order as well; then the strides of the axes tell, as in PyTorch.
+    """
+    if array.ndim < 3 or not np.moveaxis(array, 1, -1).flags.c_contiguous:
+        return False
+    if not array.flags.c_contiguous:
+        return True
+    channels, item = array.shape[1], array.itemsize
+    return array.strides[1] == item and array.strides[-1] == channels * item and math.prod(array.shape[1:]) > 1
 
 
 def readable(array: np.ndarray) -> np.ndarray:
@@ -27,12 +35,20 @@ def readable(array: np.ndarray) -> np.ndarray:
     if native and (array.flags.c_contiguous or is_channels_last(array)):
         return array
     if is_channels_last(array):
-        return np.moveaxis(_native_copy(np.moveaxis(array, 1, -1)), -1, 1)
-    return _native_copy(array)
+        return np.moveaxis(native_copy(np.moveaxis(array, 1, -1)), -1, 1)
+    return native_copy(array)
 
 
-def _native_copy(array: np.ndarray) -> np.ndarray:
-    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True, subok=False)
+def native_copy(array: np.ndarray) -> np.ndarray:
+    """Return a copy, native, aligned, in C order."""
+    try:
+        return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True, subok=False)
+    except MemoryError:
+        raise MemoryError(_no_room(array.shape, array.dtype)) from None
+
+
+def _no_room(shape: Sequence[int], dtype: np.dtype) -> str:
+    return f"the arguments need an array of shape {shown(tuple(shape))} and dtype {dtype}, which does not fit in memory"
 
 
 def allocate(shape: Sequence[int], dtype: Any, channels_last: bool = False) -> np.ndarray:
@@ -40,14 +56,17 @@ def allocate(shape: Sequence[int], dtype: Any, channels_last: bool = False) -> n
     dtype = np.dtype(dtype)
     shape = tuple(shape)
     if math.prod(extent for extent in shape if extent) * max(dtype.itemsize, 1) > LARGEST:
-        raise MemoryError(f"a result of shape {shown(shape)} and dtype {dtype} does not fit in memory")
+        raise MemoryError(_no_room(shape, dtype))
     if channels_last:
         return np.moveaxis(_new((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
     return _new(shape, dtype)
 
 
 def _new(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
-    array = np.empty(shape, dtype)
+    try:
+        array = np.empty(shape, dtype)
+    except MemoryError:
+        raise MemoryError(_no_room(shape, dtype)) from None
     if (program := recording()) is not None:  # a plan is made: every execution will have such an array of its own
         program.temporary(array)
     return array

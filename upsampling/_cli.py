@@ -53,6 +53,16 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
 
+class _Version(argparse.Action):
+    """Print the version, which is looked up only then, and exit."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from . import __version__
+
+        print(f"upsampling {__version__}")
+        parser.exit()
+
+
 def _size(text: str) -> tuple[int, int]:
     """Return a height and a width from `480x640`."""
     parts = text.lower().split("x")
@@ -150,6 +160,7 @@ def _add_demo(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _parser() -> _Parser:
     parser = _Parser(prog="upsampling", description="Upsampling operators and image resizing on the CPU.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
     _add_resize(commands)
     _add_demo(commands)

@@ -49,13 +49,14 @@ def problem(
         raise ValueError(f"weight must have input's {x.shape[1]} channels on its first axis, got shape {w.shape}")
     if w.shape[0] % count:
         raise ValueError(f"groups must divide the {w.shape[0]} input channels, got {count}")
-    if 0 in w.shape[1:] or 0 in x.shape[1:]:
+    empty = len(x) == 0
+    if 0 in w.shape or (0 in x.shape[1:] and not empty):
         raise ValueError(f"input and weight must have no empty axis but the batch, got {x.shape} and {w.shape}")
     lead = 2 if batched else 1
     if _args.is_sequence(output_size) and len(output_size) == lead + rank:  # the output's whole shape
         output_size = output_size[lead:]
-    space = sizes.conv_transpose_output_size(
-        x.shape[2:], w.shape[2:], stride, padding, output_padding, dilation, output_size
+    space = sizes.conv_transpose_space(
+        x.shape[2:], w.shape[2:], stride, padding, output_padding, dilation, output_size, empty
     )
     return Problem(
         x,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from . import _args
 
@@ -23,7 +22,7 @@ def name_of(call: str) -> str:
 DIRECT_NAMES = {"conv_transpose": "conv_transpose, directly", "backward": "backward, directly"}
 
 
-def set_minimal_filtering(on: Any) -> None:
+def set_minimal_filtering(on: bool) -> None:
     """Say whether transposed convolution may use minimal filtering where it is faster.
 
     It computes a result in float32 or float64 from fewer products than it has terms. Errors are as large as without it

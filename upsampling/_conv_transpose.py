@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from ._kernels.calls import recording
 from ._plan_tables import Problem, Size
 from ._repeat import Step
 from ._threads import threads_for
+from ._types import Input, Int, Ints
 
 __all__ = [
     "conv_transpose1d",
@@ -270,16 +271,16 @@ def _gradients(
 
 
 def conv_transpose1d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: Any = 1,
-    dilation: Any = 1,
+    input: Input,
+    weight: Input,
+    bias: Input | None = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: Int = 1,
+    dilation: Ints = 1,
     *,
-    output_size: Any = None,
+    output_size: Ints | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the transposed convolution, as ``torch.nn.functional.conv_transpose1d`` does.
@@ -322,16 +323,16 @@ def conv_transpose1d(
 
 
 def conv_transpose1d_backward(
-    grad_output: Any,
-    input: Any,
-    weight: Any,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: Any = 1,
-    dilation: Any = 1,
+    grad_output: Input,
+    input: Input,
+    weight: Input,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: Int = 1,
+    dilation: Ints = 1,
     *,
-    output_mask: Any = (True, True, True),
+    output_mask: Sequence[bool] = (True, True, True),
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     """Return the gradients of ``conv_transpose1d`` with respect to input, weight and bias.
 
@@ -372,16 +373,16 @@ def conv_transpose1d_backward(
 
 
 def conv_transpose2d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: Any = 1,
-    dilation: Any = 1,
+    input: Input,
+    weight: Input,
+    bias: Input | None = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: Int = 1,
+    dilation: Ints = 1,
     *,
-    output_size: Any = None,
+    output_size: Ints | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the transposed convolution, as ``torch.nn.functional.conv_transpose2d`` does.
@@ -424,16 +425,16 @@ def conv_transpose2d(
 
 
 def conv_transpose2d_backward(
-    grad_output: Any,
-    input: Any,
-    weight: Any,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: Any = 1,
-    dilation: Any = 1,
+    grad_output: Input,
+    input: Input,
+    weight: Input,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: Int = 1,
+    dilation: Ints = 1,
     *,
-    output_mask: Any = (True, True, True),
+    output_mask: Sequence[bool] = (True, True, True),
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     """Return the gradients of ``conv_transpose2d`` with respect to input, weight and bias.
 
@@ -474,16 +475,16 @@ def conv_transpose2d_backward(
 
 
 def conv_transpose3d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: Any = 1,
-    dilation: Any = 1,
+    input: Input,
+    weight: Input,
+    bias: Input | None = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: Int = 1,
+    dilation: Ints = 1,
     *,
-    output_size: Any = None,
+    output_size: Ints | None = None,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the transposed convolution, as ``torch.nn.functional.conv_transpose3d`` does.
@@ -526,16 +527,16 @@ def conv_transpose3d(
 
 
 def conv_transpose3d_backward(
-    grad_output: Any,
-    input: Any,
-    weight: Any,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: Any = 1,
-    dilation: Any = 1,
+    grad_output: Input,
+    input: Input,
+    weight: Input,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: Int = 1,
+    dilation: Ints = 1,
     *,
-    output_mask: Any = (True, True, True),
+    output_mask: Sequence[bool] = (True, True, True),
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     """Return the gradients of ``conv_transpose3d`` with respect to input, weight and bias.
 

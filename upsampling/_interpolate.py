@@ -38,7 +38,7 @@ def interpolate(
         Shape (N, C, *space) with 1, 2 or 3 space axes. Any dtype for nearest and nearest-exact; float16, bfloat16,
         float32, float64, uint8, int8, uint16 or int16 for the other modes.
     size : int or sequence of int, optional
-        The result's space, one number for all axes or one for each.
+        The result's space, one number for all axes or one for each; at least 1, or 0 for area, as in PyTorch.
     scale_factor : float or sequence of float, optional
         How much larger the result's space is, rounded down to whole sizes. Exactly one of `size` and `scale_factor` is
         given.
@@ -59,7 +59,8 @@ def interpolate(
     -------
     ndarray
         Shape (N, C, *out_space), of the input's dtype, channels-last if the input is. Integers are rounded to nearest,
-        halves up, and limited to their range; uint8 in two dimensions is PyTorch's bit for bit.
+        halves up, and limited to their range; uint8 in two dimensions is PyTorch's bit for bit. An input of weight 0
+        has no part in a result, also where it is infinite or NaN (PyTorch's 0 * inf is NaN there).
 
     Raises
     ------
@@ -166,7 +167,9 @@ def interpolate_backward(
     channels_last = _arrays.is_channels_last(grad_output)
     dtype = grad_output.dtype.newbyteorder("=")
     result = _arrays.allocate(shape, dtype, channels_last)
-    if result.size:
+    if grad_output.size == 0:
+        result[...] = 0
+    elif result.size:
         # The weights 1/k of area, rounded to float32, would all err in the same direction.
         precision = np.float64 if asked.kind == "area" else _resample.precision_of(dtype)
         tables = _tables(asked, dtype, precision, transposed=True)

@@ -27,8 +27,12 @@ SMALL = 128
 
 
 class Request(NamedTuple):
-    """A checked call: what is done on every axis, sizes, and the scales that decide coordinates (None: sizes do)."""
+    """A checked call: the mode asked for, what it does on every axis, sizes, and the scales that decide coordinates.
 
+    A scale is None where the sizes decide.
+    """
+
+    mode: str
     kind: str
     space: tuple[int, ...]
     out_space: tuple[int, ...]
@@ -66,14 +70,15 @@ def request(
         raise ValueError(f"antialias must be False for mode {mode!r}; it is for {', '.join(ANTIALIASABLE)}")
     recompute = recompute_scale_factor is not None and _args.flag("recompute_scale_factor", recompute_scale_factor)
     space = tuple(shape[2:])
-    out_space, scales = output_space(space, size, scale_factor, recompute)
+    # Areas may be taken into no cells at all, as PyTorch's adaptive pooling does it.
+    out_space, scales = output_space(space, size, scale_factor, recompute, least=0 if mode == "area" else 1)
     if mode == "area" or recompute:
         scales = (None,) * rank
     empty = shape[1] == 0 and not (mode == "area" and rank < 3)
     if empty or 0 in space:
         raise ValueError(f"{name} must have sizes above 0 on every axis but the first, got shape {tuple(shape)}")
     kind = "linear" if mode in RANKS else mode
-    return Request(kind, space, out_space, scales, aligned, antialias)
+    return Request(mode, kind, space, out_space, scales, aligned, antialias)
 
 
 def _aligned(align_corners: Any, mode: str) -> bool:
@@ -90,7 +95,7 @@ def _aligned(align_corners: Any, mode: str) -> bool:
 
 
 def output_space(
-    space: tuple[int, ...], size: Any, scale_factor: Any, recompute: bool = False
+    space: tuple[int, ...], size: Any, scale_factor: Any, recompute: bool = False, least: int = 1
 ) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
     rank = len(space)
     if (size is None) == (scale_factor is None):
@@ -102,20 +107,20 @@ def output_space(
     if scale_factor is None:
         if recompute:
             raise ValueError("recompute_scale_factor must be None or False where size is given, got True")
-        return _args.integers("size", size, rank, 1), (None,) * rank
+        return _args.integers("size", size, rank, least), (None,) * rank
     scales = _args.numbers("scale_factor", scale_factor, rank)
-    return tuple(map(scaled_size, space, scales)), scales
+    return tuple(scaled_size(extent, scale, least) for extent, scale in zip(space, scales, strict=True)), scales
 
 
-def scaled_size(extent: int, scale: float) -> int:
-    """floor(extent * scale) in float64, as PyTorch computes it; at least 1 and below 2**63."""
+def scaled_size(extent: int, scale: float, least: int) -> int:
+    """floor(extent * scale) in float64, as PyTorch computes it; at least `least` and below 2**63."""
     if extent == 0:
         return 1
     product = extent * scale
     if product >= LARGEST:
         raise ValueError(f"scale_factor must give sizes below 2**63, got {scale} for an axis of {extent}")
-    if product < 1:
-        raise ValueError(f"scale_factor must give sizes of at least 1, got {scale} for an axis of {extent}")
+    if product < least:
+        raise ValueError(f"scale_factor must give sizes of at least {least}, got {scale} for an axis of {extent}")
     return math.floor(product)
 
 
@@ -124,7 +129,7 @@ def check_dtype(name: str, array: np.ndarray, asked: Request, gradient: bool = F
     if gradient:
         _args.dtype_among(name, array, FLOATS)
     elif not asked.is_nearest:
-        _args.dtype_among(f"{name} for mode {asked.kind!r}", array, (*FLOATS, *INTEGERS))
+        _args.dtype_among(f"{name} for mode {asked.mode!r}", array, (*FLOATS, *INTEGERS))
 
 
 def input_shape(input_size: Any, grad_output: np.ndarray) -> tuple[int, ...]:

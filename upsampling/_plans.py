@@ -371,11 +371,11 @@ def _unpool(plan: Any, p: Problem, forward: bool) -> None:
     small = p.new(p.batch, p.channels, *p.input)
     large = p.new(p.batch, p.channels, *p.output)
     at = p.new(*small.shape, dtype=np.int64)
-    if small.size and not large.size:
+    if small.size and not large.size and not forward:
         raise ValueError(f"output must have no empty axis where input has none, got {p.output}")
     source, target = (small, large) if forward else (large, small)
     plan.array(source)
-    plan.array(at, plane=max(prod(p.output), 1))
+    plan.array(at, plane=prod(p.output))
     plan.array(target, written=True)
     if target.size:
         moved, positions, result = map(_arrays.flat_planes, (source, at, target))
@@ -443,7 +443,9 @@ def _interpolate_backward(plan: Any, p: Problem) -> None:
     _interpolate_args.check_dtype("grad_output", g, asked, gradient=True)
     plan.array(g)
     plan.array(x, written=True)
-    if x.size:
+    if not g.size:
+        _clear(plan, x)
+    elif x.size:
         precision = np.float64 if asked.kind == "area" else _resample.precision_of(p.dtype)
         tables = _interpolate._tables(asked, p.dtype, precision, transposed=True)
         _sampled(plan, _resample.resample, g, x, tables, precision)

@@ -23,10 +23,9 @@ class Windows(NamedTuple):
 
 
 def windows(rank: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1) -> Windows:
-    """Check the windows' parameters; `stride` None or empty is the kernel's size."""
+    """Check the windows' parameters."""
     kernel = _args.integers("kernel_size", kernel_size, rank, minimum=1)
-    unset = stride is None or (_args.is_sequence(stride) and len(stride) == 0)
-    steps = kernel if unset else _args.integers("stride", stride, rank, minimum=1)
+    steps = _args.strides(stride, kernel)
     pads = _args.integers("padding", padding, rank)
     return Windows(kernel, steps, pads, _args.integers("dilation", dilation, rank, minimum=1))
 

@@ -49,7 +49,8 @@ def resize(
     antialias : bool
         False: plain interpolation at half-pixel centres, however much the picture shrinks, as `interpolate` does it:
         "bilinear", "bicubic" (a = -0.75) and "lanczos" of its filter's own support, with the border's pixels repeated
-        outside; "hamming" likewise, "box" is the pixel under the centre. "nearest" and "area" do not change.
+        outside; "hamming" likewise, "box" is the pixel under the centre. "nearest" and "area" do not change. Integers
+        are rounded after each axis here too, where `interpolate` rounds those of other dtypes than uint8 once.
     out : array, optional
         Where to write the result: of its shape and of the image's dtype, with any strides. It may share memory with
         the image.
@@ -93,16 +94,11 @@ def _work(call: Resize, taps: int) -> int:
     return height * width * taps * (call.image.shape[2] if call.image.ndim == 3 else 1)
 
 
-def _native(image: np.ndarray) -> np.ndarray:
-    """Return a native and aligned copy in C order."""
-    return np.array(image, dtype=image.dtype.newbyteorder("="), order="C", copy=True, subok=False)
-
-
 def _integers(call: Resize, out: np.ndarray | None) -> np.ndarray:
     """8 and 16 bits, in integers. Signed values are moved by half their range, which moves the result as much."""
     image = call.image
     if not (image.dtype.isnative and image.flags.aligned and image[0].flags.c_contiguous):
-        image = _native(image)
+        image = _arrays.native_copy(image)
     result = _arrays.target(out, call.shape, image.dtype, False, [image])
     if not result.size:
         return _arrays.deliver(result, out)
@@ -167,7 +163,7 @@ def _by_axes(
     """Call a kernel on the image as a (1, C, H, W) array, with what `step` makes of each axis' two sizes."""
     image = call.image
     if not (image.dtype.isnative and image.flags.aligned and image.flags.c_contiguous):
-        image = _native(image)
+        image = _arrays.native_copy(image)
     result = _arrays.target(out, call.shape, image.dtype, False, [image])
     if result.size and image.shape[:2] == (1, 1):
         result[...] = image  # one pixel: every weighted mean of it, and whichever order its channels have

@@ -16,6 +16,7 @@ from typing import Any
 
 from . import _args
 from ._kernels import cpu
+from ._types import Int
 
 # Below this much work (elements written, weighted by the operations that each takes) one thread is faster:
 # waking a second one costs some 5 microseconds, in which a core moves about 2**15 floats.
@@ -74,7 +75,7 @@ def _default() -> int:
 _default_threads = _default()
 
 
-def set_num_threads(n: Any) -> None:
+def set_num_threads(n: Int) -> None:
     """Set the number of threads that calls use from now on, in the whole process.
 
     Parameters
@@ -120,7 +121,7 @@ def get_num_threads() -> int:
     return _local.get() or _chosen or _default_threads
 
 
-def num_threads(n: Any) -> AbstractContextManager[None]:
+def num_threads(n: Int) -> AbstractContextManager[None]:
     """Set the number of threads inside a `with` block, for the current thread or task alone.
 
     Parameters

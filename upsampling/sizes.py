@@ -35,7 +35,7 @@ def max_pool_output_size(
     input_size : sequence of int
         Sizes of the space axes.
     kernel_size, stride, padding, dilation : int or sequence of int
-        `stride` None is `kernel_size`; `padding` is at most half of `kernel_size`.
+        `stride` None or empty is `kernel_size`; `padding` is at most half of `kernel_size`.
     ceil_mode : bool
 
     Returns
@@ -55,7 +55,7 @@ def max_pool_output_size(
     input_size = _extents(input_size)
     rank = len(input_size)
     kernels = _args.integers("kernel_size", kernel_size, rank, minimum=1)
-    strides = kernels if stride is None else _args.integers("stride", stride, rank, minimum=1)
+    strides = _args.strides(stride, kernels)
     pads = _args.integers("padding", padding, rank)
     dilations = _args.integers("dilation", dilation, rank, minimum=1)
     up = _args.flag("ceil_mode", ceil_mode)
@@ -87,13 +87,14 @@ def max_unpool_output_size(
     """Return the space sizes of ``max_unpool``'s result.
 
     On each axis ``(L - 1) * stride - 2 * padding + kernel_size``, or the wanted `output_size`, which must lie less
-    than `stride` away from it.
+    than `stride` away from it. An axis may come out empty.
 
     Parameters
     ----------
     input_size : sequence of int
         Sizes of the space axes.
     kernel_size, stride, padding : int or sequence of int
+        `stride` None or empty is `kernel_size`.
     output_size : sequence of int, optional
 
     Returns
@@ -113,22 +114,24 @@ def max_unpool_output_size(
     input_size = _extents(input_size)
     rank = len(input_size)
     kernels = _args.integers("kernel_size", kernel_size, rank, minimum=1)
-    strides = kernels if stride is None else _args.integers("stride", stride, rank, minimum=1)
+    strides = _args.strides(stride, kernels)
     pads = _args.integers("padding", padding, rank)
     default = tuple((n - 1) * s - 2 * p + k for n, k, s, p in zip(input_size, kernels, strides, pads, strict=True))
     wanted = default if output_size is None else _args.integers("output_size", output_size, rank)
     for axis, (got, size, s) in enumerate(zip(wanted, default, strides, strict=True)):
         most = size if output_size is None else size + s - 1
-        _check_extent(axis, most, pads[axis], "stride and kernel_size")
-        if output_size is not None and not max(size - s + 1, 1) <= got <= most:
-            raise ValueError(f"output_size[{axis}] must be from {max(size - s + 1, 1)} to {most}, got {got}")
+        _check_extent(axis, most, pads[axis], "stride and kernel_size", least=0)
+        if output_size is not None and not max(size - s + 1, 0) <= got <= most:
+            raise ValueError(f"output_size[{axis}] must be from {max(size - s + 1, 0)} to {most}, got {got}")
     return wanted
 
 
-def _check_extent(axis: int, most: int, padding: int, factors: str) -> None:
-    """Refuse parameters that leave no output, however much `output_size` would add, or one beyond 64 bits."""
-    if most < 1:
-        raise ValueError(f"padding[{axis}] must leave an output of at least 1, got {padding}, which leaves {most}")
+def _check_extent(axis: int, most: int, padding: int, factors: str, least: int) -> None:
+    """Refuse parameters that leave too little, however much `output_size` would add, or an axis beyond 64 bits."""
+    if most < least:
+        raise ValueError(
+            f"padding[{axis}] must leave an output of at least {least}, got {padding}, which leaves {most}"
+        )
     if most > _args.LARGEST:
         raise ValueError(f"{factors} must give outputs below 2**63, got {shown(most)} on axis {axis}")
 
@@ -232,7 +235,26 @@ def conv_transpose_output_size(
     >>> conv_transpose_output_size((4, 4), 3, stride=2, padding=1, output_padding=1)
     (8, 8)
     """
-    input_size = _extents(input_size)
+    return conv_transpose_space(
+        input_size, kernel_size, stride, padding, output_padding, dilation, output_size, empty=False
+    )
+
+
+def conv_transpose_space(
+    input_size: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    dilation: Any,
+    output_size: Any,
+    empty: bool,
+) -> tuple[int, ...]:
+    """Return what `conv_transpose_output_size` does; an `empty` batch's results may have empty axes, as PyTorch's.
+
+    Nor does PyTorch limit `output_padding` there.
+    """
+    input_size, smallest = _extents(input_size), 0 if empty else 1
     rank = len(input_size)
     kernels = _args.integers("kernel_size", kernel_size, rank, minimum=1)
     strides = _args.integers("stride", stride, rank, minimum=1)
@@ -243,12 +265,12 @@ def conv_transpose_output_size(
     result = []
     for axis, (n, k, s, p, d) in enumerate(zip(input_size, kernels, strides, pads, dilations, strict=True)):
         least = (n - 1) * s - 2 * p + d * (k - 1) + 1
-        if wanted is None and extra[axis] >= max(s, d):
+        if wanted is None and not empty and extra[axis] >= max(s, d):
             raise ValueError(f"output_padding[{axis}] must be below stride {s} or dilation {d}, got {extra[axis]}")
         most = least + (extra[axis] if wanted is None else s - 1)
-        _check_extent(axis, most, p, "stride, dilation and kernel_size")
-        if wanted is not None and not max(least, 1) <= wanted[axis] <= most:
-            raise ValueError(f"output_size[{axis}] must be from {max(least, 1)} to {most}, got {wanted[axis]}")
+        _check_extent(axis, most, p, "stride, dilation and kernel_size", smallest)
+        if wanted is not None and not max(least, smallest) <= wanted[axis] <= most:
+            raise ValueError(f"output_size[{axis}] must be from {max(least, smallest)} to {most}, got {wanted[axis]}")
         result.append(most if wanted is None else wanted[axis])
     return tuple(result)
 

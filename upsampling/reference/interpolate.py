@@ -137,6 +137,8 @@ def _axis(asked: Request, axis: int, real: type, arithmetic: str) -> list[Pairs]
         small = asked.kind == "nearest" and arithmetic == "small"
         if asked.kind in ("linear", "area") or asked.antialias or small or scale is None or scale == 1:
             return None
+    if asked.kind == "area":
+        return [_area(o, n_in, n_out) for o in range(n_out)]
     if asked.is_nearest:
         real = np.float64 if arithmetic == "double" else np.float32
     step = _step(n_in, n_out, scale, asked.align_corners, np.float64 if asked.antialias else real)
@@ -144,8 +146,6 @@ def _axis(asked: Request, axis: int, real: type, arithmetic: str) -> list[Pairs]
         step = real(0.5)  # so does the small nearest loop where the size is doubled
     if asked.is_nearest:
         return [_nearest(o, n_in, step, asked.kind == "nearest-exact", arithmetic) for o in range(n_out)]
-    if asked.kind == "area":
-        return [_area(o, n_in, n_out) for o in range(n_out)]
     if asked.antialias:
         return [_antialiased(o, n_in, asked.kind, step) for o in range(n_out)]
     return [_neighbours(o, n_in, asked.kind, step, asked.align_corners, real) for o in range(n_out)]

@@ -90,7 +90,9 @@ def _max_unpool(
     x = _pool_args.image("input", input, rank, first_may_be_empty=True)
     shape = _pool_args.unpooled_shape(x, rank, spec, output_size)
     plane = int(np.prod(shape[-rank:]))
-    at = _pool_args.checked_positions("indices", indices, "input", x, plane)
+    at = _pool_args.positions("indices", indices, "input", x)
+    if plane:  # nothing is put into empty planes, wherever the indices point
+        _pool_args.check_inside("indices", at, plane)
     count = int(np.prod(shape[:-rank]))
     result = np.zeros((count, plane), x.dtype.newbyteorder("=") if dtype is None else dtype)
     for p, values, where in zip(
@@ -99,7 +101,7 @@ def _max_unpool(
         at.reshape(count, math.prod(at.shape[-rank:])),
         strict=True,
     ):
-        for value, i in zip(values, where, strict=True):
+        for value, i in zip(values, where, strict=True) if plane else ():
             result[p, i] = value
     return _arrays.checked_delivery(result.reshape(shape), out)
 
