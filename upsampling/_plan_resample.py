@@ -115,12 +115,17 @@ def _cached_long(build: Callable[..., Any], *arguments: Any) -> Any:
     return build(*arguments)
 
 
+def afford(size_out: int, each: int) -> None:
+    """Raise MemoryError now, not half-way, where a table of `each` bytes for an output cannot be had."""
+    np.empty(size_out * each, np.uint8)
+
+
 def _build(axis: Axis, coordinates: type, weights: type) -> AxisTable:
+    afford(axis.size_out, 24 * (1 + _most_taps(axis)))
     blocks = _blocks(axis)
     outputs = next(blocks)
     if len(outputs) == axis.size_out:
         return _part(axis, coordinates, weights, outputs)
-    # All memory is had first: a size beyond it is noticed now, not half-way.
     start, count = np.empty(axis.size_out, np.int64), np.empty(axis.size_out, np.int64)
     values: np.ndarray = np.zeros((axis.size_out, _most_taps(axis)), weights)
     for outputs in _blocks(axis):

@@ -101,16 +101,11 @@ def identity(size: int) -> AxisTable:
 
 def nearest_indices(size_in: int, size_out: int) -> np.ndarray:
     """Pillow's nearest source index of each output: the floor of a running sum in float64, from half a step."""
-    _afford(size_out, 16)
+    _plan_resample.afford(size_out, 16)
     step = size_in / size_out
     positions = np.full(size_out, step)
     positions[0] = step * 0.5
     return np.minimum(np.cumsum(positions, out=positions).astype(np.int64), size_in - 1)
-
-
-def _afford(size_out: int, each: int) -> None:
-    """Raise MemoryError now, not half-way, where a table of `each` bytes for an output cannot be had."""
-    np.empty(size_out * each, np.uint8)
 
 
 def _kept(build: Callable[..., AxisTable], size_in: int, size_out: int, *options: object) -> AxisTable:
@@ -130,7 +125,7 @@ def _table(
     kind = "area" if mode == "area" else PLAIN_KINDS.get(mode)
     if antialias and mode != "area":
         return _widened(size_in, size_out, mode, real, lambda weights: weights)
-    _afford(size_out, 128)
+    _plan_resample.afford(size_out, 128)
     if kind is None:
         return _plain(size_in, size_out, mode, real)
     made = _plan_resample.table(_plan_resample.Axis(kind, size_in, size_out), coordinates, real)
@@ -167,7 +162,7 @@ def _widened(
     stretch = max(scale, 1.0)
     support = reach * stretch
     taps = min(math.ceil(support) * 2 + 1, size_in)
-    _afford(size_out, 16 + taps * np.dtype(dtype).itemsize)
+    _plan_resample.afford(size_out, 16 + taps * np.dtype(dtype).itemsize)
     start = np.empty(size_out, np.int64)
     count = np.empty(size_out, np.int64)
     weights = np.empty((size_out, taps), dtype)
