@@ -274,13 +274,13 @@ cdef KernelStep step_of(function, tuple arguments, Py_ssize_t work, list starts)
 cdef add_result(Remembered made, array):
     """Note how to make a result like an array, or None; whether that can be."""
     cdef int n
-    if array is None or array.flags.c_contiguous:
-        made.axes.append(None)
-        made.shapes.append(None if array is None else array.shape)
-    elif is_channels_last(array):
+    if array is not None and is_channels_last(array):
         n = array.ndim
         made.axes.append((0, n - 1, *range(1, n - 1)))
         made.shapes.append((array.shape[0], *array.shape[2:], array.shape[1]))
+    elif array is None or array.flags.c_contiguous:
+        made.axes.append(None)
+        made.shapes.append(None if array is None else array.shape)
     else:
         return False
     made.dtypes.append(None if array is None else array.dtype)
