@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SOURCES = $(shell find upsampling pyx -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h') setup.py pyproject.toml
 
-.PHONY: demo test bench lint wheel wheels clean
+.PHONY: demo test bench lint wheel wheels arm64 fuzz clean
 
 demo: $(VENV)/.installed
 	cd $(VENV) && bin/upsampling demo --output "$(CURDIR)/demo/contact-sheet.png"
@@ -31,6 +31,12 @@ wheel: $(VENV)/.ready
 
 wheels:
 	.ci/wheels
+
+arm64:
+	.ci/arm64
+
+fuzz:
+	.ci/fuzz
 
 clean:
 	rm -rf build dist $(VENV) *.egg-info

@@ -156,6 +156,37 @@ def test_cgroup_quota(tmp_path, contents, own, wanted):
     assert _threads._quota(root, listing) == wanted
 
 
+def quota_group(name: str) -> Path | None:
+    """A new control group with a quota of one processor and a half, where this process may make one."""
+    for folder, quota in (("cpu", "cpu.cfs_quota_us"), ("cpu,cpuacct", "cpu.cfs_quota_us"), (".", "cpu.max")):
+        group = Path("/sys/fs/cgroup", folder, name)
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / quota).write_text("150000" if "cfs" in quota else "150000 100000")
+        except OSError:
+            group.rmdir()
+            continue
+        return group
+    return None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs control groups")
+def test_a_real_cgroup_quota_is_a_limit():
+    group = quota_group(f"upsampling-test-{os.getpid()}")
+    if group is None:
+        pytest.skip("this process may make no control group with a quota")
+    move = f"open({str(group / 'cgroup.procs')!r}, 'w').write(str(__import__('os').getpid()))\n"
+    try:
+        assert int(python(move + SHOW)) == 1
+        (group / "cpu.max" if (group / "cpu.max").exists() else group / "cpu.cfs_quota_us").write_text("250000")
+        assert int(python("import os; os.sched_getaffinity = lambda _: set(range(64))\n" + move + SHOW)) == 2
+    finally:
+        group.rmdir()
+
+
 def test_cgroup_without_its_list():
     assert _threads._quota(Path("/nowhere"), Path("/nowhere/either")) is None
 
