@@ -13,14 +13,19 @@ what lies outside. A task is a range of blocks, a group, some channels, and some
 additions: a block is one chain, blocks are added in order; where tasks would be few, ranges of blocks are summed apart
 and then added in order. The ranges depend on the sizes alone, and every sum has one writer. In a block with pixels
 that are not finite, products with what lies outside are left out.
+
+Where channels are few, or pixels many, vectors along pixels are faster: see correlate.pxd.
 """
 
 from cython.parallel cimport prange
 from libc.string cimport memcmp, memcpy, memset
 
-from upsampling._kernels.calls cimport Call, call_scratch, perform, stopped
+from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
+from correlate cimport Correlated, correlated_room, correlated_tasks, do_correlated
 from products cimport LANES, ROWS, Sums, add_products, real
 from runs cimport all_finite, copy, copy_runs, fill, transpose
+from summed cimport SUMMED, sum_block
+from tiles cimport Axis
 
 cdef extern from "transpose.h" nogil:
     """
@@ -38,8 +43,6 @@ cdef enum:
     RANGE = 8  # fewest blocks of a range
     APART = 1 << 20  # most sums of all ranges
     CHUNK = 1 << 12  # sums of ranges that a thread adds at a time
-    SUMMED = 1024  # pixels in a block of the bias's gradient
-    CHAINS = 32
 
 cdef struct Problem:
     Py_ssize_t channels  # of a group, as are outputs
@@ -400,13 +403,22 @@ cdef void do_task(
     do_part(of, &part, memory)
 
 
-cdef void add_ranges(const Split* split, const real* sums, Py_ssize_t first, Py_ssize_t last, real* y) noexcept nogil:
-    """Add the sums of the ranges, in order, from `first` to `last` - 1."""
-    cdef Py_ssize_t r, i
+cdef void add_range(Py_ssize_t ranges, Py_ssize_t size, const real* sums, Py_ssize_t first, real* y) noexcept nogil:
+    """Add the sums of the ranges, in order, for CHUNK numbers of y from `first` on."""
+    cdef Py_ssize_t r, i, last = min(first + CHUNK, size)
     memcpy(y + first, sums + first, (last - first) * sizeof(real))
-    for r in range(1, split.ranges):
+    for r in range(1, ranges):
         for i in range(first, last):
-            y[i] += sums[r * split.size + i]
+            y[i] += sums[r * size + i]
+
+
+cdef void add_ranges(Call* call, Py_ssize_t ranges, Py_ssize_t size) noexcept nogil:
+    """Add the sums of the ranges, if there are several."""
+    cdef Py_ssize_t i
+    if ranges > 1:
+        for i in prange(count_of(size, CHUNK), num_threads=call.threads, schedule="static"):
+            if not stopped(call):
+                add_range(ranges, size, <real*>call.scratch, i * CHUNK, <real*>call.array[2])
 
 
 # A call; its arrays are x, g and y.
@@ -414,6 +426,22 @@ cdef struct Job:
     Call call
     Problem of
     Split split
+    bint along_pixels  # vectors are, where that gives a result that is finite
+    Correlated correlated
+
+
+cdef bint run_along_pixels(Job* job) noexcept nogil:
+    """All tasks with vectors along pixels; whether the result is right."""
+    cdef Call* call = &job.call
+    cdef Correlated* of = &job.correlated
+    cdef Py_ssize_t i
+    cdef real* y = <real*>call.array[2]
+    cdef real* sums = <real*>call.scratch if of.ranges > 1 else y
+    for i in prange(correlated_tasks(of), num_threads=call.threads, schedule="dynamic"):
+        if not stopped(call):
+            do_correlated(of, i, <const char*>call.array[0], <const char*>call.array[1], sums, call_scratch(call))
+    add_ranges(call, of.ranges, of.size)
+    return call.stop or all_finite(y, of.size)
 
 
 cdef void run(Call* call) noexcept nogil:
@@ -423,25 +451,61 @@ cdef void run(Call* call) noexcept nogil:
     cdef Py_ssize_t i
     cdef real* y = <real*>call.array[2]
     cdef real* sums = <real*>call.scratch if split.ranges > 1 else y
+    if job.along_pixels and run_along_pixels(job):
+        return
     for i in prange(split.ranges * split.tasks, num_threads=call.threads, schedule="dynamic"):
         if not stopped(call):
             do_task(
                 &job.of, split, <const char*>call.array[0], <const char*>call.array[1], sums, i, call_scratch(call)
             )
-    if split.ranges > 1:
-        for i in prange(count_of(split.size, CHUNK), num_threads=call.threads, schedule="static"):
-            if not stopped(call):
-                add_ranges(split, sums, i * CHUNK, min((i + 1) * CHUNK, split.size), y)
+    add_ranges(call, split.ranges, split.size)
+
+
+cdef const Py_ssize_t* pointer(object table):
+    """Where a table of sizes begins, which its owner keeps alive."""
+    cdef const Py_ssize_t[::1] flat = table.reshape(-1)
+    return &flat[0]
+
+
+cdef int set_correlated(Correlated* to, const Job* job, Py_ssize_t groups, Py_ssize_t images, tables) except -1:
+    """Take over the tables of upsampling/_plan_weight.py."""
+    cdef const Problem* of = &job.of
+    cdef Axis* axis
+    cdef int i
+    to.g.images, to.g.share, to.g.chunk, to.g.segment_size, to.g.pitch = tables.tile.tolist()
+    for i in range(3):
+        axis = &to.g.axis[i]
+        axis.size, axis.step, axis.out_step, axis.domain, axis.tile, axis.reach = tables.axes[i].tolist()
+        axis.tiles = count_of(axis.domain, axis.tile)
+        axis.segments = len(tables.segments[i])
+        axis.segment = pointer(tables.segments[i])
+    to.joined, to.vectors, to.units, to.channel_share, to.output_share, to.chunk, to.tiles, to.range, to.ranges = (
+        tables.numbers
+    )
+    to.taps = len(tables.taps)
+    to.tap = pointer(tables.taps)
+    to.g.batch, to.g.outputs, to.groups, to.channels = images, of.outputs, groups, of.channels
+    to.all_taps, to.size = of.taps, job.split.size
+    to.xs[0], to.xs[1], to.xs[4] = of.xs[0], of.xs[1], of.xs[2]
+    to.xs[3] = of.xs[2] * of.size[2]
+    to.xs[2] = to.xs[3] * of.size[1]
+    for i in range(5):
+        to.g.xs[i] = of.gs[i]
+    return 0
 
 
 def weight_gradient(
     const real[:, :, :] x, const real[:, :, :, :, :] g, real[:, :, ::1] y, Py_ssize_t groups,
     const Py_ssize_t[::1] size, const Py_ssize_t[::1] kernel, const Py_ssize_t[::1] stride,
-    const Py_ssize_t[::1] padding, const Py_ssize_t[::1] dilation, int num_threads,
+    const Py_ssize_t[::1] padding, const Py_ssize_t[::1] dilation, tables, int num_threads,
 ):
-    """Write y; the rest are three numbers each, for D, H and W. MemoryError where scratch cannot be had."""
+    """Write y; the rest are three numbers each, for D, H and W. MemoryError where scratch cannot be had.
+
+    `tables` are those of vectors along pixels, or None.
+    """
     cdef Job job
     cdef Problem* of = &job.of
+    cdef Py_ssize_t ranges
     cdef int i
     job.call.array[0] = <void*>&x[0, 0, 0]
     job.call.array[1] = <void*>&g[0, 0, 0, 0, 0]
@@ -466,37 +530,18 @@ def weight_gradient(
     for i in range(5):
         of.gs[i] = g.strides[i]
     split_up(of, groups, &job.split)
-    job.call.shared = 0
-    if job.split.ranges > 1:
-        job.call.shared = (job.split.ranges * job.split.size * sizeof(real) + 63) // 64 * 64
+    ranges = job.split.ranges
     job.call.each = room_of(&job.split.step, 2 * job.split.step.taps * PIXELS)  # no region is longer
-    perform(&job.call, sizeof(job), run)
-
-
-cdef void sum_block(
-    const char* g, Py_ssize_t gs, Py_ssize_t step, Py_ssize_t pixels, Py_ssize_t channels, real* to
-) noexcept nogil:
-    """The sums of some channels over a block of pixels: CHAINS of them, pixel by pixel in turn, added by halves."""
-    cdef real chain[CHAINS * LANES]
-    cdef Py_ssize_t p, c, i, half
-    fill(0, CHAINS * LANES, chain)
-    if channels == 1 and step == sizeof(real):
-        for p in range(pixels // CHAINS):
-            for i in range(CHAINS):
-                chain[i] += (<const real*>g)[p * CHAINS + i]
-        for p in range(pixels // CHAINS * CHAINS, pixels):
-            chain[p % CHAINS] += (<const real*>g)[p]
-    else:
-        for p in range(pixels):
-            for c in range(channels):
-                chain[c * CHAINS + p % CHAINS] += (<const real*>(g + p * step + c * gs))[0]
-    for c in range(channels):
-        half = CHAINS // 2
-        while half:
-            for i in range(half):
-                chain[c * CHAINS + i] += chain[c * CHAINS + half + i]
-            half = half // 2
-        to[c] = chain[c * CHAINS]
+    job.along_pixels = tables is not None
+    if job.along_pixels:
+        set_correlated(&job.correlated, &job, groups, x.shape[0], tables)
+        ranges = max(ranges, job.correlated.ranges)
+        job.call.each = max(job.call.each, correlated_room(&job.correlated))
+    job.call.shared = 0
+    if ranges > 1:
+        job.call.shared = (ranges * job.split.size * sizeof(real) + 63) // 64 * 64
+    if perform(&job.call, sizeof(job), run):
+        keep(tables)
 
 
 # A call; its arrays are g and y, its scratch the sums of blocks.
@@ -546,3 +591,8 @@ def bias_gradient(const real[:, :, :] g, real[::1] y, int num_threads):
     job.call.shared = (job.shape[0] * job.blocks * job.shape[1] * sizeof(real) + 63) // 64 * 64
     job.call.each = 0
     perform(&job.call, sizeof(job), run_bias)
+
+
+def shape():
+    """Lanes of a vector and rows of a block, which the plan must know."""
+    return LANES, ROWS

@@ -192,4 +192,31 @@ static inline void transpose(const real *from, ptrdiff_t from_row, ptrdiff_t row
     }
 }
 
+/* Lanes added in pairs: of two vectors half the lanes each are left, taken in turn. */
+static inline vec fold(vec a, vec b) { return zip_low(a, b) + zip_high(a, b); }
+
+/* to[i] = the sum of the lanes of from[i] for i < count, at most LANES. */
+static inline __attribute__((always_inline)) void sum_few(const vec *from, int count, real *to) {
+    vec v[16];
+    real lanes[LANES];
+    int n = count > 8 ? 16 : count > 4 ? 8 : count > 2 ? 4 : 2;
+    for (int i = 0; i < 16; i++) v[i] = i < count ? from[i] : vset(0);
+    if (n >= 16)
+        for (int i = 0; i < 8; i++) v[i] = fold(v[i], v[i + 8]);
+    if (n >= 8)
+        for (int i = 0; i < 4; i++) v[i] = fold(v[i], v[i + 4]);
+    if (n >= 4)
+        for (int i = 0; i < 2; i++) v[i] = fold(v[i], v[i + 2]);
+    vstore(lanes, fold(v[0], v[1])); /* of vector i in every n-th lane from i on */
+    for (int half = LANES / 2; half >= n; half /= 2)
+        for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+    for (int i = 0; i < count; i++) to[i] = lanes[i];
+}
+
+/* The same for any number of vectors. */
+static inline __attribute__((always_inline)) void sum_lanes(const vec *from, int count, real *to) {
+#pragma GCC unroll 24
+    for (int i = 0; i < count; i += LANES) sum_few(from + i, count - i < LANES ? count - i : LANES, to + i);
+}
+
 #endif

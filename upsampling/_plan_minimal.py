@@ -35,6 +35,7 @@ from ._plan_tables import (
 CHAIN = 32  # channels in a chain of additions, as in minimal.pxd, and
 DEPTH = 64  # channels transformed at once
 MOST_PHASES = 100  # of a pass: with more, tiles of so few lanes are left that it was twice as slow (3d, k4 s2: 216)
+MOST_POINTS = 128  # of the gradient with respect to the input
 SCRATCH = 7 * 2**18  # bytes of a task's products, sums and copies together
 WHOLE, F22, F23, F32 = range(4)  # as in minimal.pxd
 KINDS = {(2, 2): F22, (2, 3): F23, (3, 2): F32}  # by outputs of a group and taps
@@ -133,6 +134,16 @@ def choose(problem: Problem, phases: list[Phases]) -> tuple[Axis, ...] | None:
     return best if worth(problem, phases, best) else None
 
 
+def _costly(axes: tuple[Axis, ...]) -> bool:
+    """Whether, for the one phase of the gradient with respect to the input, tiles or sums would be too many.
+
+    Filters of different lengths are summed apart (0.74 to 0.85 times the direct way's speed for k3 s2, 0.93 for k5 s3),
+    and for many points tiles are of a few lanes (0.55 for k4 s2 in three dimensions, 512 points).
+    """
+    mixed = any(len({f.taps.shape[1] for f in axis.filters}) > 1 for axis in axes)
+    return mixed or _points(axes) > MOST_POINTS
+
+
 def worth(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...]) -> bool:
     """Estimate whether minimal filtering of an image is faster, in cycles for which a vector has 16 numbers.
 
@@ -140,6 +151,8 @@ def worth(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...]) -> boo
     the direct way takes 1/1.8 cycles, one between transforms 1/1.6, the transforms some 3 for each point and channel,
     the way out 28 for each output. Packing takes 4 for each weight, and counts as 3, for layers do it once.
     """
+    if not problem.forward and _costly(axes):
+        return False
     channels, outputs = problem.channels, problem.outputs
     out = outputs * 28 * prod(int(one.counts.sum()) for one in phases)
     direct = channels * outputs / 1.8 * prod(int((np.diff(one.first) * one.counts).sum()) for one in phases) + out
