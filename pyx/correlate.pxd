@@ -1,8 +1,9 @@
 """The gradient with respect to the weight with vectors along pixels.
 
 Lanes are pixels of x, in tiles as in tiles.pxd: those of a tile are copied for each channel, with zeros between rows,
-and what their taps meet in g is copied for each output channel in segments, so that a tap is an offset into it. A weight
-is then a sum of products of two runs of lanes. Rows of a register block are channels, columns (output channel, tap):
+and what their taps meet in g is copied for each output channel in segments, so that a tap is an offset into it. A
+weight is then a sum of products of two runs of lanes. Rows of a register block are channels, columns (output channel,
+tap):
 
     x of 8 channels   [lane ...]  x  g of an output channel at 3 taps  [lane ...]  ->  24 sums, each in LANES chains
 
@@ -166,7 +167,7 @@ cdef inline Py_ssize_t copy_x(
     const Correlated* of, const Tile* tile, const char* x, Py_ssize_t channels, Py_ssize_t pitch, real* to,
     Py_ssize_t* unit,
 ) noexcept nogil:
-    """Copy the pixels of a tile in the order of memory: channel by channel, or all together; how many units there are."""
+    """Copy the pixels of a tile in the order of memory: channel by channel, or all together; how many units it has."""
     cdef Py_ssize_t together = channels if of.xs[1] == sizeof(real) else 1, c = 0, units = 0
     while c < channels:
         units = copy_pixels(of, tile, x + c * of.xs[1], together, pitch, to + c * pitch, unit)
@@ -184,7 +185,7 @@ cdef inline void copy_g(
 
 
 cdef inline Py_ssize_t x_pitch(const Correlated* of) noexcept nogil:
-    """From channel to channel in x's copies: not a power of two, so that these do not take each other's place in caches."""
+    """From channel to channel in x's copies: no power of two, or these would take each other's place in caches."""
     return of.units * of.vectors * LANES + LANES
 
 

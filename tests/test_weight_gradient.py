@@ -20,7 +20,7 @@ CASES: list[tuple[int, int, int, tuple[int, ...], tuple[int, ...], dict[str, Any
     (2, 6, 6, (8, 33), (4, 3), {"stride": (2, 3), "padding": 1, "groups": 6}),
     (2, 8, 12, (13, 70), (3, 3), {"padding": 2, "dilation": 2, "groups": 2}),
     (2, 3, 2, (5, 5), (1, 1), {"stride": 2}),
-    (2, 2, 2, (4, 3), (9, 2), {"stride": 3, "padding": 5}),
+    (2, 2, 2, (4, 3), (9, 2), {"stride": 3, "padding": (5, 2)}),
     (3, 10, 3, (5, 6, 16), (3, 2, 4), {"stride": (1, 2, 2), "padding": 1}),
 ]
 
