@@ -50,6 +50,10 @@ CALLS: dict[str, tuple[Callable[..., Any], Callable[[], tuple[Any, ...]], dict[s
         {"size": 5, "mode": "bicubic"},
     ),
     "float16": (up.interpolate, lambda: (_random(1, 2, 9, dtype="f2"),), {"scale_factor": 1.5, "mode": "linear"}),
+    "resize": (up.resize, lambda: (_positions(9, 8, 3, plane=256).astype("u1"), (4, 11)), {}),
+    "resize-nearest": (up.resize, lambda: (_random(9, 8), 5), {"mode": "nearest"}),
+    "resize-float": (up.resize, lambda: (_random(9, 8, 2), (20, 5)), {"mode": "lanczos"}),
+    "resize-signed": (up.resize, lambda: (_positions(9, 8, plane=99).astype("i1"), (4, 11)), {}),
     "max_unpool2d": (up.max_unpool2d, lambda: (_random(1, 2, 2, 2), _positions(1, 2, 2, 2, plane=16), 2), {}),
     "max_unpool1d": (up.max_unpool1d, lambda: (_random(2, 2), _positions(2, 2, plane=4), 2), {"output_size": (4,)}),
     "max_unpool2d_backward": (

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _interpolate_args, _kernels, _plan_resize, _resample, _resize_args
+from . import _arrays, _interpolate_args, _kernels, _plan_resize, _repeat, _resample, _resize_args
 from ._plan_resample import AxisTable
+from ._repeat import Step
 from ._resize_args import Resize
 from ._threads import threads_for
 from ._types import Input, Ints, Numbers
@@ -82,10 +83,17 @@ def resize(
     >>> up.resize(np.zeros((300, 451, 3)), scale=0.5).shape
     (150, 226, 3)
     """
+    key = ("resize", image, size, scale, mode, antialias)
+    if out is None and (found := _repeat.again(key)) is not None:
+        return found
     call = _resize_args.check(image, size, scale, mode, antialias)
     if call.mode != "nearest" and call.image.dtype.name in _resize_args.INTEGERS:
-        return _integers(call, out)
-    return _floats(call, out) if call.mode != "nearest" else _nearest(call, out)
+        result, steps = _integers(call, out)
+    else:
+        result, steps = _floats(call, out) if call.mode != "nearest" else _nearest(call, out)
+    if steps and out is None:
+        _repeat.remember(key, [result], steps)
+    return _arrays.deliver(result, out)
 
 
 def _work(call: Resize, taps: int) -> int:
@@ -94,14 +102,18 @@ def _work(call: Resize, taps: int) -> int:
     return height * width * taps * (call.image.shape[2] if call.image.ndim == 3 else 1)
 
 
-def _integers(call: Resize, out: np.ndarray | None) -> np.ndarray:
+# The results of the three below are still to be delivered; with each come the kernel's calls, for `_repeat.remember`.
+Made = tuple[np.ndarray, list[Step]]
+
+
+def _integers(call: Resize, out: np.ndarray | None) -> Made:
     """8 and 16 bits, in integers. Signed values are moved by half their range, which moves the result as much."""
     image = call.image
     if not (image.dtype.isnative and image.flags.aligned and image[0].flags.c_contiguous):
         image = _arrays.native_copy(image)
     result = _arrays.target(out, call.shape, image.dtype, False, [image])
     if not result.size:
-        return _arrays.deliver(result, out)
+        return result, []
     pillow = call.antialias and call.mode != "area" and image.dtype == np.uint8
     tables = [
         _plan_resize.fixed_table(size_in, size_out, call.mode, call.antialias, pillow)
@@ -114,30 +126,32 @@ def _integers(call: Resize, out: np.ndarray | None) -> np.ndarray:
         source, target = image.view(unsigned) ^ middle, result.view(unsigned)
         _fixed(source, target, tables, call)
         np.bitwise_xor(target, middle, out=target)
-    else:
-        _fixed(source, target, tables, call)
-    return _arrays.deliver(result, out)
+        return result, []
+    return result, _fixed(source, target, tables, call)
 
 
-def _fixed(source: np.ndarray, target: np.ndarray, tables: list[AxisTable | None], call: Resize) -> None:
+def _fixed(source: np.ndarray, target: np.ndarray, tables: list[AxisTable | None], call: Resize) -> list[Step]:
     """Run the integer kernel."""
     if source.ndim == 2:
         source, target = source[..., None], target[..., None]
     down, along = tables
     if down is None and along is None:
         np.copyto(target, source)
-        return
+        return []
     down = down or _plan_resize.identity(source.shape[0])
     kept = along is None
     along = along or down
     work = _work(call, down.weights.shape[1] + (0 if kept else along.weights.shape[1]))
-    _kernels.load("fixed", f"u{8 * source.itemsize}").resize(
+    kernel = _kernels.load("fixed", f"u{8 * source.itemsize}").resize
+    arguments = (
         source[None], target[None], along.start, along.count, along.weights, down.start, down.count, down.weights,
         not kept, _resize_args.columns_first(source.shape, call.size), threads_for(work),
     )  # fmt: skip
+    kernel(*arguments)
+    return [(kernel, arguments, work)]
 
 
-def _floats(call: Resize, out: np.ndarray | None) -> np.ndarray:
+def _floats(call: Resize, out: np.ndarray | None) -> Made:
     """Floats, by the kernel that `interpolate` uses too."""
     coordinates = _interpolate_args.coordinate_dtype(call.image.dtype)
     real = _resample.precision_of(call.image.dtype)
@@ -148,7 +162,7 @@ def _floats(call: Resize, out: np.ndarray | None) -> np.ndarray:
     return _by_axes(call, out, _resample.resample, table)
 
 
-def _nearest(call: Resize, out: np.ndarray | None) -> np.ndarray:
+def _nearest(call: Resize, out: np.ndarray | None) -> Made:
     """Any dtype, by copies."""
 
     def indices(size_in: int, size_out: int) -> np.ndarray | None:
@@ -158,8 +172,8 @@ def _nearest(call: Resize, out: np.ndarray | None) -> np.ndarray:
 
 
 def _by_axes(
-    call: Resize, out: np.ndarray | None, kernel: Callable[..., object], step: Callable[[int, int], Any]
-) -> np.ndarray:
+    call: Resize, out: np.ndarray | None, kernel: Callable[..., list[Step]], step: Callable[[int, int], Any]
+) -> Made:
     """Call a kernel on the image as a (1, C, H, W) array, with what `step` makes of each axis' two sizes."""
     image = call.image
     if not (image.dtype.isnative and image.flags.aligned and image.flags.c_contiguous):
@@ -169,8 +183,8 @@ def _by_axes(
         result[...] = image  # one pixel: every weighted mean of it, and whichever order its channels have
     elif result.size:
         steps = [step(size_in, size_out) for size_in, size_out in zip(image.shape, call.size, strict=False)]
-        kernel(_channels_first(image), _channels_first(result), steps)
-    return _arrays.deliver(result, out)
+        return result, kernel(_channels_first(image), _channels_first(result), steps)
+    return result, []
 
 
 def _channels_first(image: np.ndarray) -> np.ndarray:
