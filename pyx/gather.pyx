@@ -80,6 +80,8 @@ cdef void row_of_items(
         threes(to, src, index, n, size_in)
     elif size == 4:
         items(to, src, index, n, 4)
+    elif size == 6:
+        items(to, src, index, n, 6)
     elif size == 8:
         items(to, src, index, n, 8)
     elif size == 12:
