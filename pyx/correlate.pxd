@@ -189,18 +189,19 @@ cdef inline Py_ssize_t x_pitch(const Correlated* of) noexcept nogil:
     return of.units * of.vectors * LANES + LANES
 
 
+cdef inline Py_ssize_t pieces_of(Py_ssize_t size, Py_ssize_t piece) noexcept nogil:
+    return (size + piece - 1) // piece
+
+
 cdef inline Py_ssize_t numbers_of(const Correlated* of) noexcept nogil:
-    """Of the copies: vectors reach beyond those of g."""
-    return of.channel_share * x_pitch(of) + of.chunk * of.g.pitch + (of.vectors + 1) * LANES
+    """Of the copies, in whole vectors, after which the places lie: vectors reach beyond those of g."""
+    cdef Py_ssize_t reach = pieces_of(of.chunk * of.g.pitch, LANES) + of.vectors + 1
+    return of.channel_share * x_pitch(of) + reach * LANES
 
 
 cdef inline Py_ssize_t correlated_room(const Correlated* of) noexcept nogil:
     """Bytes of a task's scratch."""
     return (numbers_of(of) * sizeof(real) + 2 * of.chunk * of.taps * sizeof(Py_ssize_t) + 63) // 64 * 64
-
-
-cdef inline Py_ssize_t pieces_of(Py_ssize_t size, Py_ssize_t piece) noexcept nogil:
-    return (size + piece - 1) // piece
 
 
 cdef inline Py_ssize_t correlated_tasks(const Correlated* of) noexcept nogil:
