@@ -34,8 +34,8 @@ cdef enum:
     AXES = 8
     MOST_JOB = 4096  # bytes
     MOST_CALLS = 512  # that are remembered; then all are forgotten
-    # Of the tables of a call that is remembered. With 2**14, 4 channels of 512x512 pixels, channels-last, took 0.13 ms to
-    # a quarter (bilinear, AVX-512) and not 0.087.
+    # Of the tables of a call that is remembered. With 2**14, 4 channels of 512x512 pixels, channels-last, took 0.13 ms
+    # to a quarter (bilinear, AVX-512) and not 0.087.
     MOST_BYTES = 1 << 18
     ALL_BYTES = 1 << 24  # of those of all calls; then all are forgotten
     MOST_WORK = 1 << 24  # beyond, a kernel takes so long that the way there does not show
