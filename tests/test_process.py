@@ -169,15 +169,24 @@ def test_executions_inside_of_a_parallel_region(tmp_path):
 
 
 # Calls that take long, each made again and again: not all can take many seconds in the memory that there is.
+# Arrays, which NumPy makes before anything is interrupted, and the call.
 LONG_CALLS = {
-    "conv_transpose": "up.conv_transpose2d(ones(64, 256, 96, 96), ones(256, 256, 3, 3))",
-    "float64": "up.conv_transpose2d(ones(16, 128, 96, 96).astype('d'), ones(128, 256, 5, 5).astype('d'), stride=2)",
-    "weight gradient": "up.conv_transpose2d_backward(ones(64, 128, 98, 98), ones(64, 256, 96, 96), "
-    "ones(256, 128, 3, 3), output_mask=(False, True, False))",
-    "interpolate": "up.interpolate(ones(1, 4, 1000, 1000), size=(8000, 8000), mode='lanczos', antialias=True)",
-    "resize": "up.resize(ones(3000, 3000, 3).astype(np.uint16), (12000, 9000), mode='lanczos')",
-    "max_pool": "up.max_pool2d(ones(1, 64, 1500, 1500), 15, 1, return_indices=True)",
-    "nearest": "up.interpolate(ones(1, 4, 1000, 1000), size=(8000, 8000))",
+    "conv_transpose": ("ones(64, 256, 96, 96), ones(256, 256, 3, 3)", "up.conv_transpose2d(*arrays)"),
+    "float64": (
+        "ones(16, 128, 96, 96).astype('d'), ones(128, 256, 5, 5).astype('d')",
+        "up.conv_transpose2d(*arrays, stride=2)",
+    ),
+    "weight gradient": (
+        "ones(64, 128, 98, 98), ones(64, 256, 96, 96), ones(256, 128, 3, 3)",
+        "up.conv_transpose2d_backward(*arrays, output_mask=(False, True, False))",
+    ),
+    "interpolate": (
+        "ones(1, 4, 1000, 1000),",
+        "up.interpolate(*arrays, size=(8000, 8000), mode='lanczos', antialias=True)",
+    ),
+    "resize": ("ones(3000, 3000, 3).astype(np.uint16),", "up.resize(*arrays, (12000, 9000), mode='lanczos')"),
+    "max_pool": ("ones(1, 64, 1500, 1500),", "up.max_pool2d(*arrays, 15, 1, return_indices=True)"),
+    "nearest": ("ones(1, 4, 1000, 1000),", "up.interpolate(*arrays, size=(8000, 8000))"),
 }
 INTERRUPTED = """
 import os, signal, sys, threading, time
@@ -187,6 +196,7 @@ from upsampling._kernels import calls
 ones = lambda *shape: np.ones(shape, np.float32)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored in a shell's background
 up.set_num_threads(THREADS)
+arrays = (ARRAYS)
 def press():
     global sent
     time.sleep(0.7)
@@ -211,7 +221,8 @@ print(after)
 @pytest.mark.parametrize("name", LONG_CALLS)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_ends_a_long_call_within_a_second(name, threads):
-    after = python(INTERRUPTED.replace("THREADS", str(threads)).replace("STATEMENT", LONG_CALLS[name]))
+    arrays, call = LONG_CALLS[name]
+    after = python(INTERRUPTED.replace("THREADS", str(threads)).replace("ARRAYS", arrays).replace("STATEMENT", call))
     assert float(after) < threads  # seconds of processors' time, which other processes do not lengthen
 
 
