@@ -16,7 +16,7 @@ result is not finite, and all is computed in the other way.
 from libc.string cimport memcmp, memset
 
 from products cimport LANES, ROWS, VECTORS_BESIDE, real, vec, vload, vset
-from runs cimport copy_runs
+from runs cimport copy_runs, count_of
 from tiles cimport Problem, Tile, copy_tile
 
 cdef extern from "transpose.h" nogil:
@@ -189,13 +189,9 @@ cdef inline Py_ssize_t x_pitch(const Correlated* of) noexcept nogil:
     return of.units * of.vectors * LANES + LANES
 
 
-cdef inline Py_ssize_t pieces_of(Py_ssize_t size, Py_ssize_t piece) noexcept nogil:
-    return (size + piece - 1) // piece
-
-
 cdef inline Py_ssize_t numbers_of(const Correlated* of) noexcept nogil:
     """Of the copies, in whole vectors, after which the places lie: vectors reach beyond those of g."""
-    cdef Py_ssize_t reach = pieces_of(of.chunk * of.g.pitch, LANES) + of.vectors + 1
+    cdef Py_ssize_t reach = count_of(of.chunk * of.g.pitch, LANES) + of.vectors + 1
     return of.channel_share * x_pitch(of) + reach * LANES
 
 
@@ -206,7 +202,7 @@ cdef inline Py_ssize_t correlated_room(const Correlated* of) noexcept nogil:
 
 cdef inline Py_ssize_t correlated_tasks(const Correlated* of) noexcept nogil:
     """Of all ranges."""
-    cdef Py_ssize_t shares = pieces_of(of.channels, of.channel_share) * pieces_of(of.g.outputs, of.output_share)
+    cdef Py_ssize_t shares = count_of(of.channels, of.channel_share) * count_of(of.g.outputs, of.output_share)
     return of.ranges * of.groups * shares
 
 
@@ -234,7 +230,7 @@ cdef inline void add_tile(
 ) noexcept nogil:
     """Add the products of a tile, of which x is copied, for some channels and output channels."""
     cdef const real* x = s.x
-    cdef Py_ssize_t m = 0, c, count, rows = pieces_of(channels, pieces_of(channels, ROWS))
+    cdef Py_ssize_t m = 0, c, count, rows = count_of(channels, count_of(channels, ROWS))
     while m < outputs:
         count = min(of.chunk, outputs - m)
         copy_g(of, tile, g + m * of.g.xs[1], count, <real*>s.g)
@@ -270,11 +266,11 @@ cdef inline void do_correlated(
     cdef Correlation s
     cdef Tile tile
     cdef Py_ssize_t unit[MOST_UNITS]
-    cdef Py_ssize_t pieces = pieces_of(of.g.outputs, of.output_share), m, c, i, image = 0, outputs, channels
+    cdef Py_ssize_t pieces = count_of(of.g.outputs, of.output_share), m, c, i, image = 0, outputs, channels
     m = task % pieces * of.output_share
     outputs = min(of.output_share, of.g.outputs - m)
     task = task // pieces
-    pieces = pieces_of(of.channels, of.channel_share)
+    pieces = count_of(of.channels, of.channel_share)
     c = task % pieces * of.channel_share
     channels = min(of.channel_share, of.channels - c)
     task = task // pieces

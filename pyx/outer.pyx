@@ -23,7 +23,7 @@ from libc.string cimport memcmp, memcpy, memset
 from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
 from correlate cimport Correlated, correlated_room, correlated_tasks, do_correlated
 from products cimport LANES, ROWS, Sums, add_products, real
-from runs cimport all_finite, copy, copy_runs, fill, transpose
+from runs cimport all_finite, copy, copy_runs, count_of, fill, transpose
 from summed cimport SUMMED, sum_block
 from tiles cimport Axis
 
@@ -329,10 +329,6 @@ cdef Py_ssize_t piece_of(Py_ssize_t size, Py_ssize_t most, Py_ssize_t unit) noex
     """The size of equal pieces, multiples of `unit`; none larger than `most` if that is a multiple."""
     cdef Py_ssize_t pieces = (size + most - 1) // most
     return ((size + pieces - 1) // pieces + unit - 1) // unit * unit
-
-
-cdef Py_ssize_t count_of(Py_ssize_t size, Py_ssize_t piece) noexcept nogil:
-    return (size + piece - 1) // piece
 
 
 cdef struct Split:

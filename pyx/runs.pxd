@@ -16,6 +16,10 @@ cdef extern from "transpose.h" nogil:
         LANES
 
 
+cdef inline Py_ssize_t count_of(Py_ssize_t size, Py_ssize_t piece) noexcept nogil:
+    return (size + piece - 1) // piece
+
+
 cdef inline void fill(real value, Py_ssize_t count, real* to) noexcept nogil:
     cdef Py_ssize_t t
     for t in range(count):
