@@ -24,6 +24,8 @@ ROWS: dict[str, Case] = {
     "conv_transpose1d k16 s4": conv(1, (1, 24, 30), (24, 6, 16), stride=4),
     "conv_transpose1d k16 s2, few channels": conv(1, (1, 8, 100), (8, 5, 16), stride=2, padding=1),
     "conv_transpose2d k3, few channels": conv(2, (1, 4, 16, 16), (4, 2, 3, 3), padding=1),
+    "conv_transpose1d k15 s3, 32 channels": conv(1, (1, 32, 60), (32, 2, 15), stride=3),
+    "conv_transpose2d k3, 64 channels in 2 groups": conv(2, (1, 64, 12, 12), (64, 2, 3, 3), groups=2),
     "conv_transpose2d k4, 4 groups": conv(2, (1, 64, 16, 16), (64, 33, 4, 4), padding=1, groups=4),
     "conv_transpose3d k4, 2 groups": conv(3, (1, 32, 5, 6, 6), (32, 9, 4, 4, 4), padding=2, groups=2),
     "conv_transpose2d k3": conv(2, (1, 32, 5, 5), (32, 8, 3, 3)),
@@ -41,10 +43,14 @@ ROWS: dict[str, Case] = {
 }
 
 
+SEEDS = 24  # of three, small layers gave ratios that were 5 % away from those of forty
+EQUAL = 1.005  # resampling's errors are those of the same coordinates in both, and differ in the fourth digit
+
+
 def distances(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Our errors and PyTorch's, in ulp (float32's eps) of the sum of the absolute products, over three seeds."""
+    """Our errors and PyTorch's by seed, in ulp (float32's eps) of the sum of the absolute products."""
     ours, theirs = [], []
-    for seed in range(3):
+    for seed in range(SEEDS):
         given: dict[str, Any] = {
             name: values(np.random.default_rng([seed, len(name)]), shape, np.dtype(np.float32))
             for name, shape in case.shapes.items()
@@ -57,13 +63,16 @@ def distances(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return np.array(ours), np.array(theirs)
 
 
-def rms(array: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(array**2)))
+def mean_squares(distances: np.ndarray) -> np.ndarray:
+    """The mean square of each seed."""
+    return np.mean(distances**2, axis=tuple(range(1, distances.ndim)))
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_no_less_exact_than_pytorch(name):
+    """Our root mean square is no larger than PyTorch's, as far as so many seeds can tell: two standard errors."""
     ours, theirs = distances(ROWS[name])
-    largest = f"largest {ours.max():.3f} ({theirs.max():.3f}) ulp"
-    print(f"\n{name:26} rms {rms(ours):.4f} (PyTorch {rms(theirs):.4f})  {largest}")
-    assert rms(ours) <= 1.5 * rms(theirs)
+    a, b = mean_squares(ours), mean_squares(theirs)
+    print(f"\n| {name} | {np.mean(a) ** 0.5:.4g} | {np.mean(b) ** 0.5:.4g} | {ours.max():.3g} | {theirs.max():.3g} |")
+    unsure = 2 * np.std(a - b, ddof=1) / SEEDS**0.5
+    assert np.mean(a) - unsure <= EQUAL**2 * np.mean(b)

@@ -41,7 +41,7 @@ def steps(
         bias,
         _arrays.five_axes(y),
         groups,
-        block_of(x.shape[1] // groups, axes, forward),
+        block_of(x.shape[1] // groups, tuple(axes), forward),
         np.array(axes, np.intp),
         forward,
         1,
