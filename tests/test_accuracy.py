@@ -63,6 +63,47 @@ def distances(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return np.array(ours), np.array(theirs)
 
 
+# Layers whose chains had the largest errors beside PyTorch's: few pixels, small groups, planes of one or two axes.
+GRADIENTS: dict[str, Case] = {
+    "1d k3, 96 channels in each of 8 groups": conv(1, (1, 768, 52), (768, 8, 3), groups=8),
+    "1d k3 s2, 8 channels in each of 4 groups": conv(1, (1, 32, 40), (32, 4, 3), stride=2, groups=4),
+    "1d k1, 64 pixels": conv(1, (1, 16, 64), (16, 2, 1)),
+    "1d k1, 32 outputs in 4 groups": conv(1, (1, 32, 40), (32, 32, 1), groups=4),
+    "2d k2 s2, 63 pixels": conv(2, (1, 64, 7, 9), (64, 4, 2, 2), stride=2, groups=8),
+    "2d k4 s2, 16 pixels": conv(2, (1, 64, 4, 4), (64, 16, 4, 4), stride=2, padding=1),
+    "3d k2 s2": conv(3, (1, 16, 4, 4, 4), (16, 8, 2, 2, 2), stride=2),
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_result_and_gradients_within_the_promised_bound(name):
+    """1.5 times PyTorch's root mean square, for the result and its gradients for input and weight."""
+    case = GRADIENTS[name]
+    names = ("result", "input", "weight")
+    squares = {"ours": np.zeros(3), "torch": np.zeros(3)}
+    for seed in range(SEEDS):
+        given: dict[str, Any] = {
+            key: values(np.random.default_rng([seed, len(key)]), shape, np.dtype(np.float32))
+            for key, shape in case.shapes.items()
+        } | dict(case.options)
+        wide = {key: v.astype(np.float64) if isinstance(v, np.ndarray) else v for key, v in given.items()}
+        result = getattr(up, case.function)(**given)
+        grad = values(np.random.default_rng([seed, 99]), result.shape, np.dtype(np.float32))
+        ours = (result, *getattr(up, case.function + "_backward")(grad, **given)[:2])
+        exact = _result_and_gradients(case, wide, grad.astype(np.float64))
+        theirs = _result_and_gradients(case, given, grad)
+        squares["ours"] += [np.mean((a - b) ** 2) for a, b in zip(ours, exact, strict=True)]
+        squares["torch"] += [np.mean((a - b) ** 2) for a, b in zip(theirs, exact, strict=True)]
+    ratios = np.sqrt(squares["ours"] / squares["torch"])
+    print(f"\n{name}: " + ", ".join(f"{part} {ratio:.2f}" for part, ratio in zip(names, ratios, strict=True)))
+    assert (ratios <= 1.5).all()
+
+
+def _result_and_gradients(case: Case, given: dict[str, Any], grad: np.ndarray) -> list[np.ndarray]:
+    results, gradients = torch_side.forward_and_gradients(case, given, grad)
+    return [results[0], *gradients]
+
+
 def mean_squares(distances: np.ndarray) -> np.ndarray:
     """The mean square of each seed."""
     return np.mean(distances**2, axis=tuple(range(1, distances.ndim)))
