@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +119,28 @@ def test_deep_colour(channels: int, mode: str) -> None:
     np.testing.assert_allclose(result.pixels[compared].astype(int), expected[compared].astype(int), atol=1)
 
 
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+@pytest.mark.parametrize("grey", [True, False])
+def test_a_transparent_deep_colour_becomes_alpha(grey: bool, mode: str) -> None:
+    pixels = values((HEIGHT, WIDTH) if grey else (HEIGHT, WIDTH, 3), np.uint16)
+    key = (int(pixels[1, 2]),) if grey else tuple(int(value) for value in pixels[1, 2])
+    path = Path("deep.png")
+    if grey:
+        Image.fromarray(pixels).save(path, transparency=key[0])
+    else:  # Pillow does not write such files: the chunk goes before the pixels
+        encoded = _png16.encode(pixels)
+        body = b"tRNS" + struct.pack(">3H", *key)
+        at = encoded.index(b"IDAT") - 4
+        chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+        path.write_bytes(encoded[:at] + chunk + encoded[at:])
+    read = _images.read(path, mode == "nearest").pixels
+    assert read.shape == (HEIGHT, WIDTH, 4)
+    np.testing.assert_array_equal(read[..., :3], np.dstack([pixels] * 3) if grey else pixels)
+    np.testing.assert_array_equal(read[..., 3] == 0, (read[..., :3] == key).all(axis=2))
+    assert run("resize", path, "-o", "out.png", "--scale", 2, "--mode", mode) == 0
+    assert _images.read(Path("out.png"), False).pixels.shape == (2 * HEIGHT, 2 * WIDTH, 4)
+
+
 def test_deep_colour_keeps_opaque_colours() -> None:
     pixels = values((HEIGHT, WIDTH, 4), np.uint16) // 2 + 16000  # no sum is cut at 0 or 65535
     pixels[..., 3] = 65535
@@ -226,12 +250,14 @@ def test_folder_with_files_that_cannot_be_read(capsys: pytest.CaptureFixture[str
     whole = Path("in/2.png").read_bytes()
     Path("in/cut.png").write_bytes(whole[: len(whole) // 2])
     Path("in/notes.txt").write_text("not looked at")
+    Path("in/gone.png").symlink_to("nowhere")
     assert run("resize", "in", "missing.png", "-o", "new/out", "--scale", 2) == 1
     error = capsys.readouterr().err
     assert f"{Path('in/1.png')}: error: not an image" in error
     assert f"{Path('in/cut.png')}: error: " in error
     assert "missing.png: error: no such file or directory" in error
-    assert "5/5" in error
+    assert f"{Path('in/gone.png')}: error: no such file or directory" in error
+    assert "6/6" in error
     assert "notes.txt" not in error
     assert sorted(path.name for path in Path("new/out").iterdir()) == ["0.png", "2.png"]
     assert run("resize", "in/0.png", "in/2.png", "-o", "quiet", "--scale", 2, "--quiet") == 0
@@ -314,6 +340,7 @@ def test_the_first_of_several_frames(capsys: pytest.CaptureFixture[str]) -> None
         (["resize", "in.png", "in.png", "-o", "o", "--scale", "2"], "would both be written to"),
         (["resize", "in.png", "other.png", "-o", "in.png", "--scale", "2"], "-o must be a folder for several inputs"),
         (["resize", "empty", "-o", "o", "--scale", "2"], "no image files in empty"),
+        (["resize", "in.png", "-o", "", "--scale", "2"], "-o must name a file or a folder, got ''"),
         (["demo", "--steps", "x"], "--steps: must be an integer from 1"),
         (["info", "more"], "unrecognized arguments: more"),
     ],
@@ -405,6 +432,26 @@ def test_missing_extra(module: str, words: list[str], message: str) -> None:
     done = python("-c", program)
     assert done.stderr == f"upsampling: error: {message}\n"
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize("words", [["info"], ["--version"]])
+def test_output_that_nobody_reads(words: list[str]) -> None:
+    command = [sys.executable, "-m", "upsampling", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait() == 1
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_output_that_finds_no_room() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "upsampling", "info"]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == "upsampling: error: No space left on device\n"
 
 
 def test_run_as_a_module() -> None:

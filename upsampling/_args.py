@@ -56,6 +56,17 @@ def integers(name: str, value: Any, count: int, minimum: int = 0) -> tuple[int, 
     return result if len(result) == count else result * count
 
 
+def space_of(name: str, value: Any, rank: int, lead: int) -> Any:
+    """Return the last `rank` sizes of a whole shape, which has `lead` more, or what may stand for them as it is."""
+    if not is_sequence(value) or len(value) in (1, rank):
+        return value
+    if len(value) != lead + rank:
+        raise ValueError(
+            f"{name} must be an integer, {rank} of them, or a whole shape of {lead + rank}, got {shown(value)}"
+        )
+    return value[lead:]
+
+
 def strides(stride: Any, kernel_size: tuple[int, ...]) -> tuple[int, ...]:
     """Return pooling's `stride`, one number an axis; None and an empty sequence are the kernel's size."""
     unset = stride is None or (is_sequence(stride) and len(stride) == 0)
@@ -117,7 +128,9 @@ def array(name: str, value: Any, ranks: Iterable[int] | None = None) -> np.ndarr
             kind = ValueError if isinstance(error, ValueError) else TypeError
             raise kind(f"{name} must be an array, got {type(value).__name__}: {error}") from None
     if value.dtype.hasobject:
-        raise TypeError(f"{name} must be an array of numbers, got dtype {value.dtype}")
+        raise TypeError(
+            f"{name} must be an array of numbers, or of another dtype without Python objects, got dtype {value.dtype}"
+        )
     if ranks is not None and value.ndim not in ranks:
         wanted = " or ".join(str(rank) for rank in ranks)
         raise ValueError(f"{name} must have {wanted} dimensions, got shape {value.shape}")

@@ -7,7 +7,9 @@ Pillow, tqdm and scikit-image are imported only by the subcommands that need the
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
+import os
 import runpy
 import sys
 from collections.abc import Callable, Sequence
@@ -28,10 +30,11 @@ cannot be read or written is reported, the others go on, and the exit code is 1.
 
 Grey, colour and transparent images of 8 bits are resized as Pillow would, to the same bits: with colours weighted by
 their alpha, so that invisible colours do not bleed into visible ones. Grey images of 16 bits stay so in PNG, TIFF and
-PGM. Colour of 16 bits is read from PNG and TIFF and written to PNG; other formats get 8 bits, with a note. Palette
-images become RGB or RGBA and bilevel ones grey, because new colours arise between the old; with --mode nearest both
-stay what they are. An EXIF orientation is applied to the pixels; the ICC profile, the resolution and (in JPEG, PNG and
-WebP) the EXIF data are kept. Of an animation or a file of several pages, the first is taken, with a note.
+PGM. Colour of 16 bits is read from PNG and TIFF and written to PNG; other formats, and grey with alpha, get 8 bits,
+with a note; a transparent colour of 16 bits becomes alpha. Palette images become RGB or RGBA and bilevel ones grey,
+because new colours arise between the old; with --mode nearest both stay what they are. An EXIF orientation is applied
+to the pixels; the ICC profile, the resolution and (in JPEG, PNG and WebP) the EXIF data are kept. Of an animation or a
+file of several pages, the first is taken, with a note.
 """
 
 DEMO_TEXT = """\
@@ -265,10 +268,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["bench"] and words[1:] not in (["-h"], ["--help"]):
         return _run_bench(words[1:])
-    parsed = _parser().parse_args(words)
     try:
-        result: int = parsed.run(parsed)
+        try:
+            parsed = _parser().parse_args(words)
+            result: int = parsed.run(parsed)
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print("upsampling: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read the output has gone, as `head` does
+        _discard_output()
+        return 1
+    except OSError as error:
+        _discard_output()
+        print(f"upsampling: error: {error.strerror or error}", file=sys.stderr)
+        return 1
     return result
+
+
+def _discard_output() -> None:
+    """Let the interpreter's own flush at its end succeed."""
+    with contextlib.suppress(OSError, ValueError):  # where the output is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -53,8 +53,7 @@ def problem(
     if 0 in w.shape or (0 in x.shape[1:] and not empty):
         raise ValueError(f"input and weight must have no empty axis but the batch, got {x.shape} and {w.shape}")
     lead = 2 if batched else 1
-    if _args.is_sequence(output_size) and len(output_size) == lead + rank:  # the output's whole shape
-        output_size = output_size[lead:]
+    output_size = _args.space_of("output_size", output_size, rank, lead)
     space = sizes.conv_transpose_space(
         x.shape[2:], w.shape[2:], stride, padding, output_padding, dilation, output_size, empty
     )

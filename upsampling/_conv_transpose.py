@@ -352,8 +352,8 @@ def conv_transpose1d_backward(
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; a result that does not fit in memory.
 
     Notes
     -----
@@ -454,8 +454,8 @@ def conv_transpose2d_backward(
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; a result that does not fit in memory.
 
     Notes
     -----
@@ -556,8 +556,8 @@ def conv_transpose3d_backward(
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; a result that does not fit in memory.
 
     Notes
     -----

@@ -71,6 +71,8 @@ def read(path: Path, nearest: bool) -> Picture:
         image.load()
         upright = ImageOps.exif_transpose(image)
         exif = upright.getexif() if has_exif else None
+        if deep is not None and isinstance(key := image.info.get("transparency"), tuple):
+            deep = _with_alpha(deep, key)
         picture = Picture(_turned(deep, orientation), None) if deep is not None else _take(upright, nearest)
     picture.kept, picture.exif, picture.notes = kept, exif, notes
     return picture
@@ -87,7 +89,10 @@ def _take(image: Image.Image, nearest: bool) -> Picture:
     if nearest and image.mode == "1" and not transparent:
         return Picture(np.asarray(image).astype(np.uint8), "1")
     if image.mode in DEEP_GREY:
-        return Picture(np.asarray(image).astype(np.uint16), "I;16")
+        pixels = np.asarray(image).astype(np.uint16)
+        if transparent:
+            return Picture(_with_alpha(pixels, image.info["transparency"]), None)
+        return Picture(pixels, "I;16")
     if image.mode == "I":
         pixels = np.asarray(image)
         deep = pixels.size == 0 or (pixels.min() >= 0 and pixels.max() <= 65535)
@@ -96,6 +101,13 @@ def _take(image: Image.Image, nearest: bool) -> Picture:
     if image.mode in PREMULTIPLIED and not nearest:
         image = image.convert(PREMULTIPLIED[image.mode])
     return Picture(np.asarray(image), image.mode)
+
+
+def _with_alpha(pixels: np.ndarray, key: Any) -> np.ndarray:
+    """Return 16-bit grey or RGB as RGBA in which one colour is transparent."""
+    colours = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+    alpha = np.where((colours == np.asarray(key)).all(axis=2), 0, 65535)
+    return np.dstack((colours, alpha)).astype(np.uint16)
 
 
 def _direct(image: Image.Image) -> Image.Image:

@@ -87,6 +87,8 @@ def check_inside(name: str, indices: np.ndarray, plane: int) -> None:
         wrong = (indices < 0) | (indices >= plane)
         first = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
         at = tuple(int(n) for n in first)
+        if not plane:
+            raise ValueError(f"{name} must be empty, for the plane has no positions, got {int(indices[first])} at {at}")
         raise ValueError(f"{name} must be from 0 to {plane - 1}, got {int(indices[first])} at {at}")
 
 
@@ -100,8 +102,7 @@ def checked_positions(name: str, value: Any, like_name: str, like: np.ndarray, p
 def unpooled_shape(array: np.ndarray, rank: int, spec: Windows, output_size: Any) -> tuple[int, ...]:
     """Return the shape of max_unpool's result."""
     space: Sequence[int] = array.shape[-rank:]
-    if output_size is not None and _args.is_sequence(output_size) and len(output_size) == rank + 2:
-        output_size = output_size[2:]
+    output_size = _args.space_of("output_size", output_size, rank, 2)
     return (
         *array.shape[:-rank],
         *sizes.max_unpool_output_size(space, spec.kernel_size, spec.stride, spec.padding, output_size),

@@ -152,8 +152,8 @@ def max_pool1d(
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; a result that does not fit in memory.
 
     Examples
     --------
@@ -184,8 +184,8 @@ def max_pool1d_backward(grad_output: Input, indices: Input, input_size: Ints) ->
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument; an index outside the plane is named.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; an index outside the plane is named; a result that does not fit in memory.
 
     Examples
     --------
@@ -226,8 +226,8 @@ def max_pool2d(
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; a result that does not fit in memory.
 
     Examples
     --------
@@ -259,8 +259,8 @@ def max_pool2d_backward(grad_output: Input, indices: Input, input_size: Ints) ->
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument; an index outside the plane is named.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; an index outside the plane is named; a result that does not fit in memory.
 
     Examples
     --------
@@ -301,8 +301,8 @@ def max_pool3d(
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; a result that does not fit in memory.
 
     Examples
     --------
@@ -333,8 +333,8 @@ def max_pool3d_backward(grad_output: Input, indices: Input, input_size: Ints) ->
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument; an index outside the plane is named.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; an index outside the plane is named; a result that does not fit in memory.
 
     Examples
     --------

@@ -60,7 +60,8 @@ def resize(
     -------
     array, (H', W') or (H', W', C)
         Of the image's dtype. Floats are computed in float64 for float64 and in float32 for the others. Integers are
-        computed in integers, along the rows first and then across them, with weights in units of 2**-22, and after
+        computed in integers, along the rows first and then across them (across them first where the height loses
+        pixels, and more than twice as many as the width, as Pillow does), with weights in units of 2**-22, and after
         each of the two steps rounded to nearest (halves up) and saturated. An axis that keeps its extent is copied.
 
     Raises

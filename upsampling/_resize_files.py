@@ -28,7 +28,9 @@ def _pairs(inputs: Iterable[Path], output: Path, as_folder: bool) -> list[tuple[
     inputs = list(inputs)
     for path in inputs:
         if path.is_dir():
-            sources += sorted(child for child in path.iterdir() if child.is_file() and child.suffix.lower() in known)
+            files = (child for child in path.iterdir() if child.suffix.lower() in known)
+            # A link to nothing is no file, but one that cannot be read.
+            sources += sorted(file for file in files if file.is_file() or (file.is_symlink() and not file.exists()))
         else:
             sources.append(path)
     if not sources:
@@ -68,6 +70,8 @@ def _reason(error: Exception) -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Resize the files that the arguments name; the exit code."""
     try:
+        if not arguments.output:  # which Path takes for the current folder
+            raise ArgumentsError("-o must name a file or a folder, got ''")
         # A mode that knows no antialias=False is refused before any file is looked at.
         resize(np.zeros((1, 1), np.uint8), (1, 1), mode=arguments.mode, antialias=arguments.antialias)
         pairs = _pairs(arguments.inputs, Path(arguments.output), as_folder=arguments.output.endswith(("/", os.sep)))

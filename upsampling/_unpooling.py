@@ -126,8 +126,8 @@ def max_unpool1d(
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument; an index outside the plane is named, and nothing is written.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; an index outside the plane is named, and nothing is written; a result that does not fit.
 
     Examples
     --------
@@ -155,8 +155,8 @@ def max_unpool1d_backward(grad_output: Input, indices: Input) -> np.ndarray:
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument; an index outside the plane is named.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; an index outside the plane is named; a result that does not fit in memory.
 
     Examples
     --------
@@ -199,8 +199,8 @@ def max_unpool2d(
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument; an index outside the plane is named, and nothing is written.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; an index outside the plane is named, and nothing is written; a result that does not fit.
 
     Examples
     --------
@@ -228,8 +228,8 @@ def max_unpool2d_backward(grad_output: Input, indices: Input) -> np.ndarray:
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument; an index outside the plane is named.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; an index outside the plane is named; a result that does not fit in memory.
 
     Examples
     --------
@@ -272,8 +272,8 @@ def max_unpool3d(
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument; an index outside the plane is named, and nothing is written.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; an index outside the plane is named, and nothing is written; a result that does not fit.
 
     Examples
     --------
@@ -301,8 +301,8 @@ def max_unpool3d_backward(grad_output: Input, indices: Input) -> np.ndarray:
 
     Raises
     ------
-    TypeError, ValueError
-        For a wrong argument; an index outside the plane is named.
+    TypeError, ValueError, MemoryError
+        For a wrong argument; an index outside the plane is named; a result that does not fit in memory.
 
     Examples
     --------
