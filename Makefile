@@ -25,6 +25,7 @@ lint: $(VENV)/.tools-lint
 	$(BIN)/ruff format --check .
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint pyx upsampling  # it calls pycodestyle
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typed.py
 
 wheel: $(VENV)/.ready
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .

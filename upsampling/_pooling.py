@@ -10,7 +10,7 @@ import numpy as np
 from . import _args, _arrays, _kernels, _pool_args, _repeat, _unpooling
 from ._repeat import Step
 from ._threads import threads_for
-from ._types import Input, Ints
+from ._types import Array, Input, Ints, typed_max_pool
 
 __all__ = [
     "max_pool1d",
@@ -123,6 +123,7 @@ def _max_pool_backward(rank: int, grad_output: Any, indices: Any, input_size: An
     return result
 
 
+@typed_max_pool
 def max_pool1d(
     input: Input,
     kernel_size: Ints,
@@ -131,7 +132,7 @@ def max_pool1d(
     dilation: Ints = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Any:
+) -> Array | tuple[Array, Array]:
     """Return the maxima of sliding windows, as ``torch.nn.functional.max_pool1d`` does.
 
     Parameters
@@ -197,6 +198,7 @@ def max_pool1d_backward(grad_output: Input, indices: Input, input_size: Ints) ->
     return _max_pool_backward(1, grad_output, indices, input_size)
 
 
+@typed_max_pool
 def max_pool2d(
     input: Input,
     kernel_size: Ints,
@@ -205,7 +207,7 @@ def max_pool2d(
     dilation: Ints = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Any:
+) -> Array | tuple[Array, Array]:
     """Return the maxima of sliding windows, as ``torch.nn.functional.max_pool2d`` does.
 
     Parameters
@@ -272,6 +274,7 @@ def max_pool2d_backward(grad_output: Input, indices: Input, input_size: Ints) ->
     return _max_pool_backward(2, grad_output, indices, input_size)
 
 
+@typed_max_pool
 def max_pool3d(
     input: Input,
     kernel_size: Ints,
@@ -280,7 +283,7 @@ def max_pool3d(
     dilation: Ints = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Any:
+) -> Array | tuple[Array, Array]:
     """Return the maxima of sliding windows, as ``torch.nn.functional.max_pool3d`` does.
 
     Parameters
