@@ -26,6 +26,8 @@ lint: $(VENV)/.tools-lint
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint pyx upsampling  # it calls pycodestyle
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typed.py
+	$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor -q --offline .
 
 wheel: $(VENV)/.ready
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .
