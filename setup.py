@@ -48,6 +48,9 @@ ISAS = {"baseline": [], "avx2": AVX2, "avx512": AVX512} if X86 else {"baseline":
 # No fast-math: NaN, infinities, signed zeros and the order of additions are part of the results.
 # Contraction is on because a fused multiply-add is the more exact of the two.
 CFLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-g0"]
+# For some processors, and from version 13 on for all, GCC leaves a product and a sum apart where sums wait for one
+# another, in one kernel's loop and not in another's: it is told not to, for they have the same bits. Clang never does.
+FUSED = ["--param=avoid-fma-max-bits=0"]
 OPENMP = ["-fopenmp"]
 # What Cython's own boilerplate would be warned of.
 GENERATED = [
@@ -148,6 +151,7 @@ class BuildKernels(build_ext):
         self.require("#include <Python.h>\n", [f"-I{path}" for path in self.include_dirs], "needs Python's C headers")
         for isa, flags in ISAS.items():
             self.require("int f(void) { return 0; }", flags, f"{NEEDS}; this one is too old for {isa}")
+        fused = [] if self.problem("int f(void) { return 0; }", [*FUSED, "-Werror"]) else FUSED
         openmp = OPENMP if os.environ.get("UPSAMPLING_OPENMP") != "0" else []
         if openmp and self.problem("#include <omp.h>\nint f(void) { return omp_get_max_threads(); }", openmp):
             openmp = []
@@ -158,7 +162,7 @@ class BuildKernels(build_ext):
             warnings.warn(f"\n{bar}\n{text}\n{bar}", stacklevel=1)
         self.translate()
         for extension in self.extensions:
-            extension.extra_compile_args += openmp
+            extension.extra_compile_args += [*fused, *openmp]
             extension.extra_link_args += openmp
         self.parallel = int(os.environ.get("UPSAMPLING_BUILD_JOBS") or os.cpu_count() or 1)
         super().build_extensions()
