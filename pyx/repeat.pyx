@@ -28,6 +28,18 @@ from upsampling._arrays import is_channels_last
 from upsampling._kernels.calls import record, recording
 from upsampling._threads import SERIAL_WORK, threads_for
 
+cdef extern from *:
+    """
+    /* Threads without a GIL remember calls at once. The sum may then miss one call that is forgotten meanwhile. */
+    static Py_ssize_t kept_bytes = 0;
+    static Py_ssize_t bytes_kept(void) { return __atomic_load_n(&kept_bytes, __ATOMIC_RELAXED); }
+    static void keep_bytes(Py_ssize_t more) { __atomic_fetch_add(&kept_bytes, more, __ATOMIC_RELAXED); }
+    static void keep_no_bytes(void) { __atomic_store_n(&kept_bytes, 0, __ATOMIC_RELAXED); }
+    """
+    Py_ssize_t bytes_kept()
+    void keep_bytes(Py_ssize_t more)
+    void keep_no_bytes()
+
 cdef enum:
     WORDS = 128  # of a key
     ARRAYS = 4  # of a call, and of its results
@@ -47,7 +59,6 @@ cdef object array_type = numpy.ndarray
 cdef object empty = numpy.empty
 cdef Py_ssize_t serial = SERIAL_WORK
 cdef dict calls = {}
-cdef Py_ssize_t kept_bytes = 0
 
 # How an argument begins in a key.
 cdef enum:
@@ -131,6 +142,7 @@ cdef bint add_array(Key* key, object array):
 cdef bytes key_of(Key* key, tuple call):
     """The key of a call, and where its arrays lie; None if it has none."""
     cdef object item
+    cdef Py_ssize_t left
     key.words = key.arrays = 0
     try:
         for value in call:
@@ -148,11 +160,14 @@ cdef bytes key_of(Key* key, tuple call):
                 if len(value) > AXES or key.words + 2 + 2 * AXES > WORDS:
                     return None
                 key.word[key.words] = SEQUENCE
-                key.word[key.words + 1] = len(value)
+                key.word[key.words + 1] = left = len(value)
                 key.words += 2
-                for item in value:
-                    if not add_simple(key, item):
+                for item in value:  # more than there were, if another thread appends to a list
+                    left -= 1
+                    if left < 0 or not add_simple(key, item):
                         return None
+                if left:
+                    return None
             elif not add_simple(key, value):
                 return None
     except (ValueError, BufferError):  # an array whose dtype the buffer protocol does not know
@@ -295,7 +310,6 @@ def remember(tuple call, results, steps, several=False, unused=()):
     No kernel needs the `unused` of its arrays. Unless `several`, there is one result. A call that cannot be made again
     in the same way, or that would keep large tables, is not kept.
     """
-    global kept_bytes
     cdef Key key
     cdef bytes found = key_of(&key, call)
     cdef Remembered made = Remembered()
@@ -326,16 +340,16 @@ def remember(tuple call, results, steps, several=False, unused=()):
     asked = [value.dtype if type(value) is array_type else value for value in call]
     made.kept = (asked, constants)
     made.several = several
-    if len(calls) >= MOST_CALLS or kept_bytes + made.size > ALL_BYTES:
+    if len(calls) >= MOST_CALLS or bytes_kept() + made.size > ALL_BYTES:
         calls.clear()
-        kept_bytes = 0
+        keep_no_bytes()
     calls[found] = made
-    kept_bytes += made.size
+    keep_bytes(made.size)
 
 
 def forget(Py_ssize_t serial_work=SERIAL_WORK):
     """Forget all calls. From now on, those of less work than `serial_work` have one thread without asking for more."""
-    global serial, kept_bytes
+    global serial
     calls.clear()
-    kept_bytes = 0
+    keep_no_bytes()
     serial = serial_work

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -209,6 +210,23 @@ def test_calls_from_eight_threads_at_once(threads_forced, function):
             for got, expected in zip(results, wanted * 5, strict=True):
                 for one, other in zip(got, expected, strict=True):
                     bounds.same_bits(one, other)
+
+
+FREE = """
+import importlib, pkgutil, sys
+import upsampling.kernels, upsampling.nn
+from upsampling import _kernels
+for module in pkgutil.iter_modules(_kernels.__path__):
+    if module.name.rpartition("_")[2] not in set(_kernels.NAMES) - set(_kernels.available()):
+        importlib.import_module(f"upsampling._kernels.{module.name}")
+print(sys._is_gil_enabled())
+"""
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL")
+def test_no_module_brings_the_gil_back():
+    assert python("import sys, numpy\nprint(sys._is_gil_enabled())") == "False"
+    assert python(FREE) == "False"
 
 
 FORK = """
