@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -105,7 +106,7 @@ def test_c_program(tmp_path):
     if not list(library.glob(f"libpython{variables['LDVERSION']}.*")):
         pytest.skip("this Python has no library to link with")
     folder = copied("c_program", tmp_path)
-    flags = run([pkg_config, "--cflags", "upsampling"], folder).stdout.decode().split()
+    flags = shlex.split(run([pkg_config, "--cflags", "upsampling"], folder).stdout.decode())
     run(
         [
             compiler, "decoder.c", "-o", "decoder", *flags, f"-I{sysconfig.get_paths()['include']}", f"-L{library}",
