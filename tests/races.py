@@ -1,16 +1,19 @@
-"""Six Python threads that import the package together and share its plans and caches: python tests/races.py.
+"""Six Python threads that import the package together and share its plans and caches: python tests/races.py [THREADS].
 
-Run it on a build with ThreadSanitizer (.ci/run races), where each call has one thread of its own: GCC's OpenMP is not
-built for that tool, which therefore does not see that the calling thread waits for the others.
+Then the case table, one call after another. Run it on a build with ThreadSanitizer (.ci/run races). Calls have THREADS
+threads, one if it is not said: GCC's OpenMP is not built for that tool, which therefore does not see that the calling
+thread waits for the others. It sees it of LLVM's, with libarcher.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
 import numpy as np
 
+THREADS = int(sys.argv[1]) if len(sys.argv) > 1 else 1
 TOGETHER = threading.Barrier(6)
 MADE: dict[str, Any] = {}
 WRONG: list[int] = []
@@ -22,9 +25,11 @@ def work(number: int) -> None:
 
     import upsampling as up
     import upsampling.nn
-    from upsampling import kernels
+    from upsampling import _repeat, _threads, kernels
 
-    up.set_num_threads(1)
+    up.set_num_threads(THREADS)
+    _threads.SERIAL_WORK = 0
+    _repeat.forget(serial_work=0)
     table = c_table.table()
     x, w = np.ones((1, 4, 9, 9), np.float32), np.ones((4, 4, 4, 4), np.float32)
     wanted = up.conv_transpose2d(x, w, stride=2, padding=1)
@@ -47,6 +52,15 @@ def work(number: int) -> None:
         table.last_error()
 
 
+def one_after_another() -> None:
+    import cases
+
+    import upsampling as up
+
+    for case in cases.CASES[:: 1 if THREADS > 1 else 10]:
+        getattr(up, case.function)(**cases.arguments(case))
+
+
 if __name__ == "__main__":
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -54,4 +68,5 @@ if __name__ == "__main__":
     for thread in threads:
         thread.join()
     assert not WRONG, WRONG
+    one_after_another()
     print("six threads, no wrong result")
