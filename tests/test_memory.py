@@ -111,39 +111,98 @@ void *realloc(void *p, size_t n) { return fails(__builtin_return_address(0), n) 
 void *aligned_alloc(size_t a, size_t n) { return fails(__builtin_return_address(0), n) ? NULL : __libc_memalign(a, n); }
 """
 
-FAIL = (
+FAILING = (
     CALLS
     + """
 import ctypes, traceback
+from forgetting import forget_plans
 shim = ctypes.CDLL(None)
 shim.fail_at.argtypes, shim.allocations_left.restype = [ctypes.c_long], ctypes.c_long
+
+def failing(number, call):
+    "What a call gives, None for MemoryError, if its allocation of that number fails; and whether it has so many."
+    shim.fail_at(number)
+    try:
+        result = call()
+    except MemoryError:
+        result = None
+    except SystemError as error:  # some of NumPy's functions do not say that their memory was not there
+        where = traceback.extract_tb(error.__traceback__)[-1].filename
+        assert "without" in str(error) and "exception" in str(error), error
+        assert where.endswith(".py"), where  # not in a compiled module of ours
+        result = None
+    fired = shim.allocations_left() < 0
+    shim.fail_at(-1)
+    return result, fired
+
+def bits(arrays):
+    return [array.tobytes() for array in arrays]
+"""
+)
+
+FAIL = (
+    FAILING
+    + """
 failed = tried = 0
-for case, (call, given) in list(zip(chosen, prepared))[::STEP]:
-    wanted = [array.tobytes() for array in bounds.outputs(call(**given))]
-    for number in range(10000):
-        shim.fail_at(number)
-        try:
-            result = call(**given)
-        except MemoryError:
-            result = None
-        except SystemError as error:  # NumPy's reductions do not say that their memory was not there
-            assert "numpy" in traceback.extract_tb(error.__traceback__)[-1].filename, error
-            result = None
-        fired = shim.allocations_left() < 0
-        shim.fail_at(-1)
-        tried += 1
-        failed += result is None
-        if result is not None:
+for i, (case, (call, given)) in enumerate(list(zip(chosen, prepared))[::STEP]):
+    wanted = bits(bounds.outputs(call(**given)))
+    # As a call that is remembered, and some as if they were the first of their kind, which takes longer.
+    for forget in (lambda: None, forget_plans)[: 1 + (i % 5 == 0)]:
+        number, fired = 0, True
+        while fired:
+            forget()
+            result, fired = failing(number, lambda: call(**given))
+            number += 1
+            tried += 1
+            failed += result is None
             # An allocation that failed without an error was one that its caller can do without.
-            assert [array.tobytes() for array in bounds.outputs(result)] == wanted, case.id
-            if not fired:
-                break
-        assert [array.tobytes() for array in bounds.outputs(call(**given))] == wanted, case.id
+            assert result is None or bits(bounds.outputs(result)) == wanted, case.id
+            assert bits(bounds.outputs(call(**given))) == wanted, case.id
 print(failed > 0, tried > len(chosen) // STEP)
 import sys
 print(failed, tried, file=sys.stderr)
 """
 )
+
+PLANS = (
+    FAILING
+    + """
+import c_table
+from test_plans import plan_calls, planned, strange, viewed
+
+refused = unplanned = 0
+for case in chosen[::STEP]:
+    for call in map(viewed, plan_calls.calls(case, cases.arguments(case))):
+        plan, number, fired = planned(call), 0, True  # what is imported at first use is imported now
+        while fired:
+            forget_plans()
+            plan, fired = failing(number, lambda: planned(call))
+            number += 1
+            unplanned += plan is None
+        read = [None if array is None else strange(array) for array in call.read]
+        number, fired = 0, True
+        while fired:
+            written = [strange(np.ones_like(array)) for array in call.wanted]
+            before = bits(written)
+            status, fired = failing(number, lambda: c_table.execute(plan.address, *read, *written))
+            number += 1
+            assert status in (None, 0, 2), status
+            refused += status == 2
+            assert bits(written) == (bits(call.wanted) if status == 0 else before), case.id
+print(unplanned > 0, refused > 0)
+"""
+)
+
+
+def shim(folder: Path) -> str:
+    """Build the allocator to be preloaded."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no compiler")
+    (folder / "shim.c").write_text(SHIM)
+    command = [compiler, "-O1", "-shared", "-fPIC", "shim.c", "-o", "shim.so", "-ldl"]
+    subprocess.run(command, cwd=folder, check=True)
+    return str(folder / "shim.so")
 
 
 @pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.long)])
@@ -151,12 +210,13 @@ print(failed, tried, file=sys.stderr)
 @LINUX
 def test_every_allocation_may_fail(tmp_path, step, threads):
     """MemoryError, or the right result where it can be had without; the next call is right in any case."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("there is no compiler")
-    (tmp_path / "shim.c").write_text(SHIM)
-    command = [compiler, "-O1", "-shared", "-fPIC", "shim.c", "-o", "shim.so", "-ldl"]
-    subprocess.run(command, cwd=tmp_path, check=True)
     force = f"from upsampling import _threads\n_threads.SERIAL_WORK = 0\nup.set_num_threads({threads})\n"
-    code = FAIL.replace("import ctypes", force + "import ctypes").replace("STEP", str(step))
-    assert python(code, LD_PRELOAD=str(tmp_path / "shim.so")) == "True True"
+    code = FAIL.replace("failed = tried", force + "failed = tried").replace("STEP", str(step))
+    assert python(code, LD_PRELOAD=shim(tmp_path)) == "True True"
+
+
+@pytest.mark.parametrize("step", [31, pytest.param(7, marks=pytest.mark.long)])
+@LINUX
+def test_every_allocation_of_a_plan_and_its_execution_may_fail(tmp_path, step):
+    """MemoryError, or UPSAMPLING_NO_MEMORY and nothing written; the next plan and execution are right in any case."""
+    assert python(PLANS.replace("STEP", str(step)), LD_PRELOAD=shim(tmp_path)) == "True True"

@@ -168,6 +168,20 @@ def test_executions_inside_of_a_parallel_region(tmp_path):
         bounds.same_bits(got, up.conv_transpose2d(picture, w, stride=2))
 
 
+def test_workers_of_joblib_share_the_processors():
+    """Two of its processes, and two of its threads, have no more threads together than one caller."""
+    pytest.importorskip("joblib")
+    code = """
+import os
+from joblib import Parallel, delayed
+import upsampling as up
+for backend in ("loky", "threading"):
+    counts = Parallel(n_jobs=2, backend=backend)(delayed(up.get_num_threads)() for _ in range(4))
+    print(max(counts) <= (max(1, os.cpu_count() // 2) if backend == "loky" else up.get_num_threads()))
+"""
+    assert python(code).splitlines() == ["True", "True"]
+
+
 # Calls that take long, each made again and again: not all can take many seconds in the memory that there is.
 # Arrays, which NumPy makes before anything is interrupted, and the call.
 LONG_CALLS = {

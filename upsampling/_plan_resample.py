@@ -348,7 +348,9 @@ def _trimmed(size_in: int, start: np.ndarray, count: np.ndarray, values: np.ndar
     last = np.where(present.any(1), values.shape[1] - present[:, ::-1].argmax(1), 1)
     count = last - first
     taps = np.arange(count.max())
-    shifted = np.take_along_axis(values, np.minimum(first[:, None] + taps, values.shape[1] - 1), 1)
+    # By flat places: NumPy ends the process where indexing by arrays has no memory.
+    at = np.minimum(first[:, None] + taps, values.shape[1] - 1) + np.arange(0, values.size, values.shape[1])[:, None]
+    shifted = values.take(at)
     return _frozen(size_in, start + first, count, np.where(taps < count[:, None], shifted, 0.0).astype(weights))
 
 
