@@ -45,6 +45,8 @@ AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefe
 # What is built for, which is not always what builds (a cross compiler, macOS's "universal2" with both: no x86 alone).
 X86 = sysconfig.get_platform().lower().endswith(("x86_64", "amd64"))
 ISAS = {"baseline": [], "avx2": AVX2, "avx512": AVX512} if X86 else {"baseline": []}
+# A second build of some kernels for avx512, for processors that have these instructions too (Ice Lake, Zen 4).
+BYTEWISE = {"fixed": [*AVX512, "-mavx512vnni", "-mavx512vbmi"]}
 # No fast-math: NaN, infinities, signed zeros and the order of additions are part of the results.
 # Contraction is on because a fused multiply-add is the more exact of the two.
 CFLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden", "-g0"]
@@ -94,6 +96,11 @@ if chosen := os.environ.get("UPSAMPLING_BUILD_ISAS"):
     ISAS = {name: flags for name, flags in ISAS.items() if name in chosen.split(",")}
 
 
+def bytewise(kernel):
+    """Return the name and the flags of a kernel's second build for avx512, if there is one, in a list."""
+    return [("bytewise", BYTEWISE[kernel])] if "avx512" in ISAS and kernel in BYTEWISE else []
+
+
 def extensions():
     """Write the one-line variants and return their Extensions."""
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -108,7 +115,7 @@ def extensions():
         (f"upsampling._kernels.{kernel}_{precision}_{isa}", kernel, [(f"PRECISION_{precision.upper()}", None)], flags)
         for kernel, precisions in KERNELS.items()
         for precision in precisions
-        for isa, flags in ISAS.items()
+        for isa, flags in [*ISAS.items(), *bytewise(kernel)]
     ]
     about = [("BUILD_FLAGS", '"' + " ".join(CFLAGS) + '"')]
     others = [

@@ -6,7 +6,7 @@
  * and saturated.
  *
  * Vectors of bytes are widened and narrowed by shifts and masks alone: byte b of each 32-bit lane of a load is one
- * vector. The sums that belong to one load of VECTOR_BYTES are a `bundle`.
+ * vector.
  */
 #ifndef UPSAMPLING_FIXED_H
 #define UPSAMPLING_FIXED_H
@@ -50,40 +50,17 @@ static inline ivec total_pixel(total t) { return ivec_limited(t.sum >> 22); }
 #endif
 static inline void total_store(int32_t *p, total t) { ivec_store(p, total_pixel(t)); }
 
-/* The sums of VECTOR_BYTES of pixels that lie one after another: pixel i of each lane is part[i]. */
-#define BUNDLE ((ptrdiff_t)(VECTOR_BYTES / sizeof(pixel)))
+#define BUNDLE ((ptrdiff_t)(VECTOR_BYTES / sizeof(pixel))) /* pixels of a vector */
 #define PIXELS_PER_LANE ((int)(4 / sizeof(pixel)))
-typedef struct { total part[4 / sizeof(pixel)]; } bundle;
 
-static inline bundle bundle_new(void) {
-    bundle b;
-    for (int i = 0; i < PIXELS_PER_LANE; i++) b.part[i] = total_new();
-    return b;
-}
-static inline bundle bundle_add(bundle b, const pixel *p, int32_t weight) {
-    ivec v = ivec_load(p);
-#if defined(PRECISION_U16)
-    for (int i = 0; i < 2; i++) {
-        b.part[i].low += ivec_byte(v, 2 * i) * weight;
-        b.part[i].high += ivec_byte(v, 2 * i + 1) * weight;
-    }
-#else
-    for (int i = 0; i < 4; i++) b.part[i].sum += ivec_byte(v, i) * weight;
-#endif
-    return b;
-}
+/* PIXELS_PER_LANE vectors of limited pixels in one: pixel i of each lane is pixels[i]. */
 static inline ivec packed(const ivec *pixels) {
     ivec v = pixels[0];
     for (int i = 1; i < PIXELS_PER_LANE; i++) v |= (ivec)((pixels[i]) << (int)(8 * sizeof(pixel) * i));
     return v;
 }
-static inline void bundle_store(pixel *p, bundle b) {
-    ivec v[4 / sizeof(pixel)];
-    for (int i = 0; i < PIXELS_PER_LANE; i++) v[i] = total_pixel(b.part[i]);
-    ivec_store(p, packed(v));
-}
 
-/* The same for one pixel. */
+/* The sum of one pixel, rounded. */
 static inline pixel pixel_of(int64_t sum) {
     int64_t v = (sum + (1 << 21)) >> 22;
     return (pixel)(v < 0 ? 0 : v > PIXEL_TOP ? PIXEL_TOP : v);

@@ -6,9 +6,9 @@ first source index, the number of taps, and the weights in units of 2**-22.
 
 A task owns a band of output rows and a strip of their columns. Along first, it goes down its band and keeps the last
 rows that it resampled, rounded to pixels, in a ring: within a task no row is resampled twice. Across first, it makes
-LANES rows and then resamples them along. Rows are resampled along in
-groups of LANES, transposed, so that a vector holds one column of the group and every tap is one load, whatever the
-scale and the number of channels. All sums are exact, so the order of additions and the tasks change no bit.
+a few rows and then resamples them along. There are two ways along, for groups of rows: by windows (windows.pxd), or
+transposed, in groups of LANES, so that a vector holds one column of the group and every tap is one load, whatever the
+scale and the number of channels. All sums are exact, so the order of additions, the ways and the tasks change no bit.
 """
 
 from cython.parallel cimport prange
@@ -16,12 +16,24 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
 from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
+from windows cimport (
+    ROWS,
+    TAPS,
+    VECTOR_BYTES,
+    WORDS,
+    Axis,
+    Windows,
+    along_windows,
+    list_windows,
+    pixel,
+    plan_windows,
+    room,
+    sums_of,
+    words_of,
+)
 
-cdef extern from "fixed.h" nogil:
-    ctypedef unsigned short pixel  # unsigned char in the 8-bit build
+cdef extern from "dot.h" nogil:
     ctypedef struct total:
-        pass
-    ctypedef struct bundle:
         pass
     const Py_ssize_t LANES
     const Py_ssize_t BLOCK
@@ -30,9 +42,9 @@ cdef extern from "fixed.h" nogil:
     total total_new()
     total total_add(total t, const int32_t* wide, int32_t weight)
     void total_store(int32_t* p, total t)
-    bundle bundle_new()
-    bundle bundle_add(bundle b, const pixel* p, int32_t weight)
-    void bundle_store(pixel* p, bundle b)
+    void row_across(
+        pixel* out, const pixel** rows, Py_ssize_t n, const int32_t* words, Py_ssize_t steps, int unit, int sums
+    )
     pixel pixel_of(int64_t sum)
     void tile_read(
         int32_t* tile, const pixel** rows, Py_ssize_t first, Py_ssize_t end, Py_ssize_t n, Py_ssize_t ahead
@@ -41,35 +53,37 @@ cdef extern from "fixed.h" nogil:
 
 # What a task's tile and ring may take together: they stay in the second-level cache.
 cdef Py_ssize_t ROOM = 192 * 1024
+# Strips of rows that are resampled by windows begin where a block begins, for any number of channels.
+cdef enum:
+    STRIP_UNIT = VECTOR_BYTES
 
 cdef enum Order:
     ALONG_FIRST
     ACROSS_FIRST
     ACROSS_ONLY
 
-cdef struct Axis:
-    const int64_t* start
-    const int64_t* count
-    const int32_t* weights
-    Py_ssize_t taps
-
 # One plane, or one task's part of it. Strides and samples (pixels times channels) count values, not bytes.
 cdef struct Job:
     const pixel* src
     pixel* dst
     Py_ssize_t src_row, dst_row
-    Py_ssize_t height, channels
+    Py_ssize_t channels
     Axis x, y
+    const Windows* windows  # or NULL, for the transposed way
+    int y_sums, y_unit  # as dot.h has them; 0 where it cannot
     Order order
     Py_ssize_t x0, x1, y0, y1
 
 
 cdef struct Scratch:
     const pixel** rows
+    int32_t* words  # the digits of a row's weights across
     pixel* ring
     int32_t* tile
+    char* tails
     pixel* across
     Py_ssize_t pitch, slots, across_pitch
+    Py_ssize_t group  # rows that are resampled along at a time
     bint tiled
 
 
@@ -182,12 +196,19 @@ cdef void along_row(const Job* job, const pixel* row, pixel* out) noexcept nogil
 
 
 cdef void along(const Job* job, const Scratch* s, const pixel** rows, pixel** out, Py_ssize_t n) noexcept nogil:
-    """Resample n rows (at most LANES) along; rows[r] is at the first sample that the task's columns need.
+    """Resample n rows (at most s.group) along; rows[r] is at the first sample that the task's columns need.
 
-    All LANES rows of `out` have room for whole blocks, and those after the first n may be overwritten.
+    All s.group rows of `out` have room for whole blocks, and those after the first n may be overwritten.
     """
-    cdef Py_ssize_t r
-    if s.tiled and n > 2:
+    cdef Py_ssize_t r, unit, size = sizeof(pixel)
+    if job.windows != NULL:
+        unit = job.channels * size
+        along_windows(
+            job.windows, <const char**>rows, <char**>out, n, job.x0 * unit // job.windows.bytes,
+            (job.x1 * unit + job.windows.bytes - 1) // job.windows.bytes,
+            first_sample(job) * size, job.x.size_in * unit, s.tails,
+        )
+    elif s.tiled and n > 2:
         for r in range(n, LANES):
             rows[r] = rows[n - 1]
         along_tiled(job, s, rows, out)
@@ -196,29 +217,30 @@ cdef void along(const Job* job, const Scratch* s, const pixel** rows, pixel** ou
             along_row(job, rows[r], out[r])
 
 
-cdef void across(pixel* out, const pixel** rows, const int32_t* weights, Py_ssize_t taps, Py_ssize_t n) noexcept nogil:
-    """out[i] = the weighted sum of rows[k][i], for i < n."""
-    cdef Py_ssize_t i = 0, k
-    cdef bundle b
+cdef void across(const Job* job, const Scratch* s, Py_ssize_t y, pixel* out, Py_ssize_t n) noexcept nogil:
+    """out[i] = the weighted sum of s.rows[k][i] for output row y and i < n."""
+    cdef Py_ssize_t i, k, taps = job.y.count[y], steps = (taps + TAPS - 1) // TAPS
+    cdef const int32_t* weights = job.y.weights + y * job.y.taps
     cdef int64_t t
-    while i < n and n >= BUNDLE:
-        # The last vector ends where the row ends: some values are computed twice, to the same bits.
-        i = min(i, n - BUNDLE)
-        b = bundle_new()
-        for k in range(taps):
-            b = bundle_add(b, rows[k] + i, weights[k])
-        bundle_store(out + i, b)
-        i += BUNDLE
-    while i < n:
-        t = 0
-        for k in range(taps):
-            t += <int64_t>weights[k] * rows[k][i]
-        out[i] = pixel_of(t)
-        i += 1
+    if n < BUNDLE or job.y_sums == 0:
+        for i in range(n):
+            t = 0
+            for k in range(taps):
+                t += <int64_t>weights[k] * s.rows[k][i]
+            out[i] = pixel_of(t)
+        return
+    for k in range(steps):
+        words_of(
+            s.words + k * job.y_sums * WORDS, 1, weights + k * TAPS, min(<Py_ssize_t>TAPS, taps - k * TAPS),
+            job.y_unit, job.y_sums,
+        )
+    for k in range(taps, steps * TAPS):
+        s.rows[k] = s.rows[taps - 1]
+    row_across(out, s.rows, n, s.words, steps, job.y_unit, job.y_sums)
 
 
 cdef void along_first(const Job* job, const Scratch* s) noexcept nogil:
-    """A task: down the band, each source row that is needed along, LANES of them at a time, each output row across.
+    """A task: down the band, each source row that is needed along, some of them at a time, each output row across.
 
     The rows that windows have are counted through, whether or not others lie between them: row number i of these is in
     the ring's place i % slots.
@@ -235,7 +257,7 @@ cdef void along_first(const Job* job, const Scratch* s) noexcept nogil:
         n = job.y.count[y]
         while made < base + n and next_y < job.y1:
             group = 0
-            while group < LANES and next_y < job.y1:
+            while group < s.group and next_y < job.y1:
                 rows[group] = job.src + next_row * job.src_row + first_sample(job)
                 group += 1
                 next_row += 1
@@ -243,17 +265,17 @@ cdef void along_first(const Job* job, const Scratch* s) noexcept nogil:
                     next_y += 1
                 if next_y < job.y1:
                     next_row = max(next_row, job.y.start[next_y])
-            for r in range(LANES):
+            for r in range(s.group):
                 out[r] = s.ring + ((made + r) % s.slots) * s.pitch
             along(job, s, rows, out, group)
             made += group
         for k in range(n):
             s.rows[k] = s.ring + ((base + k) % s.slots) * s.pitch
-        across(job.dst + y * job.dst_row + offset, s.rows, job.y.weights + y * job.y.taps, n, samples)
+        across(job, s, y, job.dst + y * job.dst_row + offset, samples)
 
 
 cdef void across_first(const Job* job, const Scratch* s) noexcept nogil:
-    """A task: down the band in groups of LANES output rows, each across and then, if wanted, the group along."""
+    """A task: down the band in groups of output rows, each across and then, if wanted, the group along."""
     cdef Py_ssize_t y, k, r, n, group, first = job.x0 * job.channels
     cdef Py_ssize_t offset = first, samples = (job.x1 - job.x0) * job.channels, needed = samples
     cdef const pixel* rows[16]
@@ -261,10 +283,10 @@ cdef void across_first(const Job* job, const Scratch* s) noexcept nogil:
     if job.order != ACROSS_ONLY:
         first = first_sample(job)
         needed = sample_count(job)
-    y = job.y0 - LANES
-    while y + LANES < job.y1:
-        y += LANES
-        group = min(LANES, job.y1 - y)
+    y = job.y0 - s.group
+    while y + s.group < job.y1:
+        y += s.group
+        group = min(s.group, job.y1 - y)
         for r in range(group):
             n = job.y.count[y + r]
             for k in range(n):
@@ -273,39 +295,51 @@ cdef void across_first(const Job* job, const Scratch* s) noexcept nogil:
             if job.order != ACROSS_ONLY:
                 out[r] = s.across + r * s.across_pitch
             rows[r] = out[r]
-            across(out[r], s.rows, job.y.weights + (y + r) * job.y.taps, n, needed)
+            across(job, s, y + r, out[r], needed)
         if job.order == ACROSS_ONLY:
             continue
-        for r in range(LANES):
+        for r in range(s.group):
             out[r] = s.ring + r * s.pitch
         along(job, s, rows, out, group)
         for r in range(group):
             memcpy(job.dst + (y + r) * job.dst_row + offset, out[r], samples * sizeof(pixel))
 
 
+cdef inline char* taken(char** memory, Py_ssize_t bytes) noexcept nogil:
+    """Take some bytes, aligned to a cache line; what `memory` is advanced by, if it is NULL, is the room needed."""
+    cdef char* here = memory[0]
+    memory[0] = <char*>(<size_t>here + <size_t>rounded(bytes, 64))
+    return here
+
+
 cdef Py_ssize_t scratch_of(const Job* job, char* memory, Scratch* s) noexcept nogil:
     """Lay out what a task keeps in `memory`; the bytes that it takes, which depend on its columns alone."""
-    cdef Py_ssize_t pointers = rounded(job.y.taps * sizeof(pixel*), 64), tile = 0, ring = 0, mid = 0
+    cdef Py_ssize_t steps = (job.y.taps + TAPS - 1) // TAPS, tile, over = 0
+    cdef char* free = memory
     s.slots = s.pitch = s.across_pitch = 0
+    s.group = ROWS if job.windows != NULL else LANES
     s.tiled = False
+    s.tails = NULL
+    s.rows = <const pixel**>taken(&free, steps * TAPS * sizeof(pixel*))
+    s.words = <int32_t*>taken(&free, steps * job.y_sums * WORDS * sizeof(int32_t))
     if job.order != ACROSS_ONLY:
-        s.slots = LANES + (job.y.taps if job.order == ALONG_FIRST else 0)
+        s.slots = s.group + (job.y.taps if job.order == ALONG_FIRST else 0)
         s.pitch = rounded((job.x1 - job.x0) * job.channels, 64)
-        ring = s.slots * s.pitch * sizeof(pixel)
+        if job.windows != NULL:
+            # The last block is stored whole.
+            s.pitch += VECTOR_BYTES
+            over = job.windows.steps * job.windows.stride + VECTOR_BYTES
+        s.ring = <pixel*>taken(&free, s.slots * s.pitch * sizeof(pixel))
         tile = 4 * rounded(sample_count(job), BLOCK) * LANES * sizeof(pixel)
         # A strip is cut so that its tile has room, unless a single pixel's reach is too long.
-        s.tiled = tile <= 2 * ROOM
-        if not s.tiled:
-            tile = 0
+        s.tiled = job.windows == NULL and tile <= 2 * ROOM
+        s.tile = <int32_t*>taken(&free, tile if s.tiled else 0)
         if job.order == ACROSS_FIRST:
-            s.across_pitch = rounded(sample_count(job), 64)
-            mid = LANES * s.across_pitch * sizeof(pixel)
-    if memory != NULL:
-        s.rows = <const pixel**>memory
-        s.ring = <pixel*>(memory + pointers)
-        s.tile = <int32_t*>(memory + pointers + ring)
-        s.across = <pixel*>(memory + pointers + ring + tile)
-    return rounded(pointers + ring + tile + mid, 64)
+            s.across_pitch = rounded(sample_count(job), 64) + over
+            s.across = <pixel*>taken(&free, s.group * s.across_pitch * sizeof(pixel))
+        elif job.windows != NULL:
+            s.tails = taken(&free, ROWS * job.windows.tail_bytes)
+    return <Py_ssize_t>(<size_t>free - <size_t>memory)
 
 
 cdef Py_ssize_t most_scratch(const Job* job, Py_ssize_t strip, Py_ssize_t width) noexcept nogil:
@@ -326,6 +360,9 @@ cdef Py_ssize_t strip_width(const Job* job, Py_ssize_t width) noexcept nogil:
     cdef Py_ssize_t per_pixel, reach
     if job.order == ACROSS_ONLY:
         return width
+    if job.windows != NULL:
+        per_pixel = job.channels * sizeof(pixel) * (job.y.taps + ROWS)
+        return min(width, max(1, 2 * ROOM // per_pixel // STRIP_UNIT) * STRIP_UNIT)
     reach = job.x.start[width - 1] + job.x.count[width - 1] - job.x.start[0]
     per_pixel = job.channels * sizeof(pixel) * (job.y.taps + LANES + 6 * LANES * (reach // width + 1))
     return min(width, max(1, ROOM // per_pixel))
@@ -356,6 +393,7 @@ cdef void run_part(
 cdef struct Whole:
     Call call
     Job job
+    Windows windows
     Py_ssize_t planes
     Py_ssize_t width
     Py_ssize_t rows
@@ -370,6 +408,9 @@ cdef void run(Call* call) noexcept nogil:
     cdef Job job = all_of.job
     cdef Py_ssize_t strips = (all_of.width + all_of.strip - 1) // all_of.strip
     cdef Py_ssize_t bands = (all_of.rows + all_of.band - 1) // all_of.band, task
+    if job.windows != NULL:
+        job.windows = &all_of.windows
+        list_windows(&all_of.windows, &job.x, job.channels, call.scratch)
     job.src = <const pixel*>call.array[0]
     job.dst = <pixel*>call.array[1]
     for task in prange(all_of.planes * bands * strips, num_threads=call.threads, schedule="dynamic"):
@@ -405,11 +446,14 @@ def resize(
     call.plane_out = dst.strides[0] // <Py_ssize_t>sizeof(pixel)
     job.src_row = src.strides[1] // <Py_ssize_t>sizeof(pixel)
     job.dst_row = dst.strides[1] // <Py_ssize_t>sizeof(pixel)
-    job.height = src.shape[1]
     job.channels = src.shape[3]
-    job.x = Axis(&x_start[0], &x_count[0], &x_weights[0, 0], x_weights.shape[1])
-    job.y = Axis(&y_start[0], &y_count[0], &y_weights[0, 0], y_weights.shape[1])
+    job.x = Axis(&x_start[0], &x_count[0], &x_weights[0, 0], x_weights.shape[1], src.shape[2], dst.shape[2])
+    job.y = Axis(&y_start[0], &y_count[0], &y_weights[0, 0], y_weights.shape[1], src.shape[1], dst.shape[1])
     job.order = ACROSS_ONLY if not along_rows else ACROSS_FIRST if columns_first else ALONG_FIRST
+    job.y_sums = sums_of(&job.y, &job.y_unit)
+    job.windows = NULL
+    if job.order != ACROSS_ONLY and plan_windows(&call.windows, &job.x, job.channels):
+        job.windows = &call.windows
     call.strip = strip_width(job, call.width)
     strips = (call.width + call.strip - 1) // call.strip
     if num_threads > 1:
@@ -418,7 +462,7 @@ def resize(
     call.band = (call.rows + bands - 1) // bands
     bands = (call.rows + call.band - 1) // call.band
     call.call.threads = <int>min(num_threads, call.planes * bands * strips)
-    call.call.shared = 0
+    call.call.shared = rounded(room(&call.windows), 64) if job.windows != NULL else 0
     call.call.each = most_scratch(job, call.strip, call.width)
     if perform(&call.call, sizeof(call), run):
         keep((x_start, x_count, x_weights, y_start, y_count, y_weights))

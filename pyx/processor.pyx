@@ -18,7 +18,11 @@ cdef extern from *:
         return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
             && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     }
+    static int has_bytewise(void) {
+        return has_avx512() && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
+    }
     #else
+    static int has_bytewise(void) { return 0; }
     static int has_avx2(void) { return 0; }
     static int has_avx512(void) { return 0; }
     #endif
@@ -37,6 +41,7 @@ cdef extern from *:
     """
     bint has_avx2() nogil
     bint has_avx512() nogil
+    bint has_bytewise() nogil
     int omp_get_max_threads() nogil
     const int OPENMP_DATE
     const char* COMPILER
@@ -46,6 +51,11 @@ cdef extern from *:
 def supported():
     """The instruction sets that this processor can run, the best one last."""
     return ("baseline",) + (("avx2",) if has_avx2() else ()) + (("avx512",) if has_avx512() else ())
+
+
+def bytewise():
+    """Whether it has the instructions of the second build that some kernels have for avx512."""
+    return has_bytewise()
 
 
 def openmp():

@@ -55,6 +55,18 @@ def test_uint8_in_two_dimensions_is_pytorchs():
             np.testing.assert_array_equal(reference.interpolate(x, **options), wanted)
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "lanczos"])
+def test_uint8_bands_may_begin_with_a_window_of_few_taps(mode, threads_forced):
+    """Where an output is at an input's centre, most weights are 0: its window begins later than the next one's."""
+    x = np.random.default_rng(2).integers(0, 256, (1, 5, 21, 43), np.uint8)
+    for layout in (x, np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)):
+        with up.num_threads(1):
+            wanted = up.interpolate(layout, (49, 256), mode=mode, antialias=True)
+        for threads in (2, 3, 8):
+            with up.num_threads(threads):
+                np.testing.assert_array_equal(up.interpolate(layout, (49, 256), mode=mode, antialias=True), wanted)
+
+
 def test_equal_sizes_with_a_scale_factor():
     x = np.arange(4.0).reshape(1, 1, 4)
     np.testing.assert_array_equal(up.interpolate(x, scale_factor=1.1)[0, 0], [0, 0, 1, 2])

@@ -172,13 +172,17 @@ def test_integers_have_the_references_bits(dtype, antialias, threads_forced):
         bounds.same_bits(got, wanted, f"{mode}, {pixels.shape} to {size}")
 
 
-@pytest.mark.parametrize("isa", _kernels.available())
+BYTEWISE = ["bytewise"] if "avx512" in _kernels.available() and _kernels.cpu.bytewise() else []
+
+
+@pytest.mark.parametrize("isa", [*_kernels.available(), *BYTEWISE])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_every_instruction_set_and_thread_count_gives_the_same_bits(dtype, isa, monkeypatch, threads_forced):
     rng = np.random.default_rng(8)
     examples = [
         ((70, 90, 3), (155, 61)), ((120, 31), (33, 200)), ((64, 257, 4), (17, 64)), ((9, 2000, 2), (30, 5)),
-        ((90, 8, 5), (20, 8)), ((2, 300), (7, 299)), ((31, 40, 130), (16, 50)),
+        ((90, 8, 5), (20, 8)), ((2, 300), (7, 299)), ((31, 40, 130), (16, 50)), ((30, 700, 3), (40, 150)),
+        ((61, 200, 3), (122, 400)), ((40, 33), (80, 1000)), ((50, 260, 4), (100, 250)), ((20, 600, 3), (9, 37)),
     ]  # fmt: skip
     pictures = [(integers(rng, shape, dtype), size) for shape, size in examples]
     wanted = [reference.resize(pixels, size) for pixels, size in pictures]

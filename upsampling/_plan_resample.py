@@ -241,7 +241,19 @@ def _fixed(axis: Axis) -> AxisTable:
     unit = 1 << next((bits for bits in range(22) if int(made.weights.max() * 2 ** (bits + 1) + 0.5) >= 2**15), 22)
     scaled = made.weights * unit
     rounded = np.trunc(scaled + np.copysign(0.5, scaled)) * (FIXED_ONE // unit)
-    return _frozen(made.size_in, made.start, made.count, rounded.astype(np.int32))
+    return _in_order(_frozen(made.size_in, made.start, made.count, rounded.astype(np.int32)))
+
+
+def _in_order(table: AxisTable) -> AxisTable:
+    """Widen windows by taps of weight 0 where the next one begins, or the one before ends, beyond them."""
+    start = np.minimum.accumulate(table.start[::-1])[::-1]
+    count = np.maximum.accumulate(table.start + table.count) - start
+    if (count == table.count).all():
+        return table
+    values = np.zeros((table.size_out, int(count.max())), table.weights.dtype)
+    outputs, taps = np.nonzero(np.arange(table.weights.shape[1]) < table.count[:, None])
+    values[outputs, (table.start - start)[outputs] + taps] = table.weights[outputs, taps]
+    return _frozen(table.size_in, start, count, values)
 
 
 def fixed_identity(size: int) -> AxisTable:

@@ -1,7 +1,8 @@
 """The compiled kernels: the instruction set is chosen here, once, at import.
 
 Each kernel source is built for several instruction sets and precisions, as modules named
-kernel_precision_isa. `load` gives the module of the chosen instruction set.
+kernel_precision_isa. `load` gives the module of the chosen instruction set. Some kernels have a second build for
+avx512, "bytewise", for processors that also multiply and permute bytes (VNNI and VBMI).
 """
 
 from __future__ import annotations
@@ -44,4 +45,6 @@ ISA = _choose()
 @cache
 def load(kernel: str, precision: str) -> ModuleType:
     """The module of a kernel in a precision, for the chosen instruction set."""
-    return import_module(f"{__name__}.{kernel}_{precision}_{ISA}")
+    module = f"{__name__}.{kernel}_{precision}_"
+    bytewise = ISA == "avx512" and cpu.bytewise() and find_spec(module + "bytewise")
+    return import_module(module + ("bytewise" if bytewise else ISA))
