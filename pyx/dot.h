@@ -64,13 +64,13 @@
 /* ------------------------------------------------------------------ weights */
 
 /* Digit i of w, of `digits`: all but the last from -2**(DIGIT_BITS - 1) on. */
-static inline int32_t digit_of(int32_t w, int i, int digits) {
+static inline __attribute__((always_inline)) int32_t digit_of(int32_t w, int i, int digits) {
     const int32_t half = 1 << (DIGIT_BITS - 1);
-    int32_t moved = w;
     if (i < 0 || i >= digits) return 0;
-    for (int k = 0; k < digits - 1; k++) moved += half << (DIGIT_BITS * k);
-    moved >>= DIGIT_BITS * i;
-    return i == digits - 1 ? moved : (moved & (2 * half - 1)) - half;
+    if (digits > 1) w += half;
+    if (digits > 2) w += half << DIGIT_BITS;
+    w >>= DIGIT_BITS * i;
+    return i == digits - 1 ? w : (w & (2 * half - 1)) - half;
 }
 
 /* How many digits numbers from low to high take, or 0 for too many. */
@@ -85,10 +85,17 @@ static inline int digits_for(int64_t low, int64_t high) {
     return 0;
 }
 
-/* The number of sums for the weights of an axis, from low to high and multiples of 2**zeros, and their unit; 0 where
- * digits are too few. */
-static inline int sums_for(int32_t low, int32_t high, int zeros, ptrdiff_t taps, int *unit) {
+/* The number of sums for an axis of n outputs with up to so many taps, and the unit of its weights; 0 where digits are
+ * too few. Weights of taps that are not there are 0. */
+static inline int sums_for(const int32_t *weights, ptrdiff_t n, ptrdiff_t taps, int *unit) {
+    int32_t low = 0, high = 0, bits = 1 << 21;
     if (PIXEL_BYTES == 2 && taps > 1 << 14) return 0; /* the lower sums could overflow */
+    for (ptrdiff_t i = 0; i < n * taps; i++) {
+        low = weights[i] < low ? weights[i] : low;
+        high = weights[i] > high ? weights[i] : high;
+        bits |= weights[i];
+    }
+    int zeros = __builtin_ctz((unsigned)bits);
     for (int digits = 1; digits <= MOST_DIGITS; digits++)
         for (int u = 0; u <= zeros; u++) {
             int sums = digits + PIXEL_BYTES - 1, needed = digits_for(low >> u, high >> u);
@@ -98,13 +105,17 @@ static inline int sums_for(int32_t low, int32_t high, int zeros, ptrdiff_t taps,
     return 0;
 }
 
-/* The words of one lane: to[sum][word] at a distance of `pace` words, from n <= TAPS weights. */
-static inline void words_of(int32_t *to, ptrdiff_t pace, const int32_t *weights, ptrdiff_t n, int unit, int sums) {
-    int digits = sums - (PIXEL_BYTES - 1);
+/* The words of one lane: to[sum][word] at a distance of `pace` words, from n weights, of which TAPS count. */
+static inline __attribute__((always_inline)) void words_by(int32_t *to, ptrdiff_t pace, const int32_t *weights,
+                                                           ptrdiff_t n, int unit, const int sums) {
+    const int digits = sums - (PIXEL_BYTES - 1);
+    int32_t w[TAPS];
+    for (int k = 0; k < TAPS; k++) w[k] = k < n ? weights[k] >> unit : 0;
+#pragma GCC unroll 4
     for (int i = 0; i < sums; i++) {
-        int32_t d[4] = {0, 0, 0, 0};
-        for (int k = 0; k < 4; k++)
-            if (k / PIXEL_BYTES < n) d[k] = digit_of(weights[k / PIXEL_BYTES] >> unit, i - k % PIXEL_BYTES, digits);
+        int32_t d[4];
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; k++) d[k] = digit_of(w[k / PIXEL_BYTES], i - k % PIXEL_BYTES, digits);
 #if WORDS == 1
         to[i * pace] = (int32_t)((uint32_t)(d[0] & 255) | (uint32_t)(d[1] & 255) << 8 | (uint32_t)(d[2] & 255) << 16 |
                                  (uint32_t)(d[3] & 255) << 24);
@@ -114,6 +125,16 @@ static inline void words_of(int32_t *to, ptrdiff_t pace, const int32_t *weights,
 #else
         for (int k = 0; k < 4; k++) to[(4 * i + k) * pace] = d[k];
 #endif
+    }
+}
+
+static inline void words_of(int32_t *to, ptrdiff_t pace, const int32_t *weights, ptrdiff_t n, int unit, int sums) {
+    if (sums == PIXEL_BYTES) {
+        words_by(to, pace, weights, n, unit, PIXEL_BYTES);
+    } else if (sums < MOST_SUMS) {
+        words_by(to, pace, weights, n, unit, MORE_SUMS);
+    } else {
+        words_by(to, pace, weights, n, unit, MOST_SUMS);
     }
 }
 
@@ -228,17 +249,20 @@ static inline ivec zipped_pairs(ivec a, ivec b, int from) {
 }
 #endif
 
-/* Vector i of lanes of TAPS rows. */
-static inline __attribute__((always_inline)) void rows_zipped(const pixel *const *rows, ptrdiff_t at, ivec *to) {
+/* Vector i of lanes of TAPS rows; of 8-bit pixels also of a pair of rows, which stand in each lane twice. */
+static inline __attribute__((always_inline)) void rows_zipped(const pixel *const *rows, ptrdiff_t at, ivec *to,
+                                                              const int pair) {
 #if PIXEL_BYTES == 2
     ivec a = ivec_load(rows[0] + at), b = ivec_load(rows[1] + at);
     to[0] = ZIPPED(epi16, lo, a, b);
     to[1] = ZIPPED(epi16, hi, a, b);
 #else
     ivec a = ivec_load(rows[0] + at), b = ivec_load(rows[1] + at);
-    ivec c = ivec_load(rows[2] + at), d = ivec_load(rows[3] + at);
-    ivec low = ZIPPED(epi8, lo, a, b), high = ZIPPED(epi8, hi, a, b);
-    ivec low2 = ZIPPED(epi8, lo, c, d), high2 = ZIPPED(epi8, hi, c, d);
+    ivec low = ZIPPED(epi8, lo, a, b), high = ZIPPED(epi8, hi, a, b), low2 = low, high2 = high;
+    if (!pair) {
+        ivec c = ivec_load(rows[2] + at), d = ivec_load(rows[3] + at);
+        low2 = ZIPPED(epi8, lo, c, d), high2 = ZIPPED(epi8, hi, c, d);
+    }
     to[0] = ZIPPED(epi16, lo, low, low2);
     to[1] = ZIPPED(epi16, hi, low, low2);
     to[2] = ZIPPED(epi16, lo, high, high2);
@@ -248,11 +272,11 @@ static inline __attribute__((always_inline)) void rows_zipped(const pixel *const
 
 static inline __attribute__((always_inline)) void bundle_across(pixel *out, const pixel *const *rows, ptrdiff_t at,
                                                                 const int32_t *words, ptrdiff_t steps, int unit,
-                                                                const int sums) {
+                                                                const int sums, const int pair) {
     ivec sum[VECTORS][MOST_SUMS] = {{{0}}}, made[VECTORS];
     for (ptrdiff_t s = 0; s < steps; s++, words += sums * WORDS) {
         ivec lanes[VECTORS];
-        rows_zipped(rows + s * TAPS, at, lanes);
+        rows_zipped(rows + s * TAPS, at, lanes, pair);
 #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; v++) {
             operand o = operand_of(lanes[v]);
@@ -272,19 +296,29 @@ static inline __attribute__((always_inline)) void bundle_across(pixel *out, cons
 
 /* out[i] = the weighted sum of rows[k][i], for i < n, which is BUNDLE at least; `rows` has whole steps of TAPS rows.
  * The last vector ends where the row ends: some values are computed twice, to the same bits. */
-static inline void row_across(pixel *out, const pixel *const *rows, ptrdiff_t n, const int32_t *words, ptrdiff_t steps,
+static inline void row_across(pixel *out, const pixel *const *rows, ptrdiff_t n, const int32_t *words, ptrdiff_t taps,
                               int unit, int sums) {
-#define ACROSS(S)                                                                                     \
-    for (ptrdiff_t i = 0; i < n; i += BUNDLE)                                                         \
-    bundle_across(out, rows, i < n - BUNDLE ? i : n - BUNDLE, words, steps, unit, S)
+    ptrdiff_t steps = (taps + TAPS - 1) / TAPS;
+#define ACROSS_BY(S, STEPS, PAIR)             \
+    for (ptrdiff_t i = 0; i < n; i += BUNDLE) \
+    bundle_across(out, rows, i < n - BUNDLE ? i : n - BUNDLE, words, STEPS, unit, S, PAIR)
+#define ACROSS(S)                                    \
+    if (taps <= 2) {                                 \
+        ACROSS_BY(S, 1, 1);                          \
+    } else if (steps == 1) {                         \
+        ACROSS_BY(S, 1, 0);                          \
+    } else {                                         \
+        ACROSS_BY(S, steps, 0);                      \
+    }
     if (sums == PIXEL_BYTES) {
-        ACROSS(PIXEL_BYTES);
+        ACROSS(PIXEL_BYTES)
     } else if (sums < MOST_SUMS) {
-        ACROSS(MORE_SUMS);
+        ACROSS(MORE_SUMS)
     } else {
-        ACROSS(MOST_SUMS);
+        ACROSS(MOST_SUMS)
     }
 #undef ACROSS
+#undef ACROSS_BY
 }
 
 /* ------------------------------------------------------------------ along rows */

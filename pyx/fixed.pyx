@@ -17,7 +17,7 @@ from libc.string cimport memcpy
 
 from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
 from windows cimport (
-    ROWS,
+    GROUP,
     TAPS,
     VECTOR_BYTES,
     WORDS,
@@ -28,7 +28,7 @@ from windows cimport (
     pixel,
     plan_windows,
     room,
-    sums_of,
+    sums_for,
     words_of,
 )
 
@@ -43,7 +43,7 @@ cdef extern from "dot.h" nogil:
     total total_add(total t, const int32_t* wide, int32_t weight)
     void total_store(int32_t* p, total t)
     void row_across(
-        pixel* out, const pixel** rows, Py_ssize_t n, const int32_t* words, Py_ssize_t steps, int unit, int sums
+        pixel* out, const pixel** rows, Py_ssize_t n, const int32_t* words, Py_ssize_t taps, int unit, int sums
     )
     pixel pixel_of(int64_t sum)
     void tile_read(
@@ -236,7 +236,7 @@ cdef void across(const Job* job, const Scratch* s, Py_ssize_t y, pixel* out, Py_
         )
     for k in range(taps, steps * TAPS):
         s.rows[k] = s.rows[taps - 1]
-    row_across(out, s.rows, n, s.words, steps, job.y_unit, job.y_sums)
+    row_across(out, s.rows, n, s.words, taps, job.y_unit, job.y_sums)
 
 
 cdef void along_first(const Job* job, const Scratch* s) noexcept nogil:
@@ -317,7 +317,7 @@ cdef Py_ssize_t scratch_of(const Job* job, char* memory, Scratch* s) noexcept no
     cdef Py_ssize_t steps = (job.y.taps + TAPS - 1) // TAPS, tile, over = 0
     cdef char* free = memory
     s.slots = s.pitch = s.across_pitch = 0
-    s.group = ROWS if job.windows != NULL else LANES
+    s.group = GROUP if job.windows != NULL else LANES
     s.tiled = False
     s.tails = NULL
     s.rows = <const pixel**>taken(&free, steps * TAPS * sizeof(pixel*))
@@ -338,7 +338,7 @@ cdef Py_ssize_t scratch_of(const Job* job, char* memory, Scratch* s) noexcept no
             s.across_pitch = rounded(sample_count(job), 64) + over
             s.across = <pixel*>taken(&free, s.group * s.across_pitch * sizeof(pixel))
         elif job.windows != NULL:
-            s.tails = taken(&free, ROWS * job.windows.tail_bytes)
+            s.tails = taken(&free, GROUP * job.windows.tail_bytes)
     return <Py_ssize_t>(<size_t>free - <size_t>memory)
 
 
@@ -361,7 +361,7 @@ cdef Py_ssize_t strip_width(const Job* job, Py_ssize_t width) noexcept nogil:
     if job.order == ACROSS_ONLY:
         return width
     if job.windows != NULL:
-        per_pixel = job.channels * sizeof(pixel) * (job.y.taps + ROWS)
+        per_pixel = job.channels * sizeof(pixel) * (job.y.taps + GROUP)
         return min(width, max(1, 2 * ROOM // per_pixel // STRIP_UNIT) * STRIP_UNIT)
     reach = job.x.start[width - 1] + job.x.count[width - 1] - job.x.start[0]
     per_pixel = job.channels * sizeof(pixel) * (job.y.taps + LANES + 6 * LANES * (reach // width + 1))
@@ -450,7 +450,7 @@ def resize(
     job.x = Axis(&x_start[0], &x_count[0], &x_weights[0, 0], x_weights.shape[1], src.shape[2], dst.shape[2])
     job.y = Axis(&y_start[0], &y_count[0], &y_weights[0, 0], y_weights.shape[1], src.shape[1], dst.shape[1])
     job.order = ACROSS_ONLY if not along_rows else ACROSS_FIRST if columns_first else ALONG_FIRST
-    job.y_sums = sums_of(&job.y, &job.y_unit)
+    job.y_sums = sums_for(job.y.weights, job.y.size_out, job.y.taps, &job.y_unit)
     job.windows = NULL
     if job.order != ACROSS_ONLY and plan_windows(&call.windows, &job.x, job.channels):
         job.windows = &call.windows

@@ -33,8 +33,7 @@ cdef extern from "dot.h" nogil:
         int32_t* begin
         char* places
         int32_t* words
-    int sums_for(int32_t low, int32_t high, int zeros, Py_ssize_t taps, int* unit)
-    int trailing_zeros "__builtin_ctz"(unsigned int x)
+    int sums_for(const int32_t* weights, Py_ssize_t n, Py_ssize_t taps, int* unit)
     void words_of(
         int32_t* to, Py_ssize_t pace, const int32_t* weights, Py_ssize_t n, int unit, int sums
     )
@@ -47,6 +46,8 @@ cdef extern from "dot.h" nogil:
 
 cdef enum:
     ROWS = 4  # that share loads
+    GROUP = 8  # rows that are resampled for each reading of the list
+    NEAR_BYTES = 1 << 14  # of the list, which stay in the first cache for all rows of a group
     # Bytes that a list may take: it is read once for four rows, from the second-level cache or from the third.
     MOST_BYTES = 1 << 22
 
@@ -57,56 +58,24 @@ cdef struct Axis:
     Py_ssize_t taps
     Py_ssize_t size_in, size_out
 
-# Where a lane's first tap begins in the row, in bytes, and which output pixel it is of; -1: of none.
-cdef struct Place:
-    Py_ssize_t first
-    Py_ssize_t pixel
-
-
-cdef inline int sums_of(const Axis* x, int* unit) noexcept nogil:
-    """How many sums the weights of an axis take in dot.h, or 0."""
-    cdef Py_ssize_t o, k
-    cdef int32_t w, low = 0, high = 0, bits = 1 << 21
-    for o in range(x.size_out):
-        for k in range(x.count[o]):
-            w = x.weights[o * x.taps + k]
-            bits |= w
-            low = min(low, w)
-            high = max(high, w)
-    return sums_for(low, high, trailing_zeros(<unsigned int>bits), x.taps, unit)
-
-
-cdef inline Place place_of(
-    const Windows* t, const Axis* x, Py_ssize_t channels, Py_ssize_t group, Py_ssize_t lane
-) noexcept nogil:
-    """What lane 0 ... 3 of a group is made of."""
-    cdef Place p
-    cdef Py_ssize_t c = lane
-    p.pixel = group
-    if not t.few:
-        p.pixel = (4 * group + lane) // channels
-        c = 4 * group + lane - p.pixel * channels
-    p.first = 0
-    if p.pixel >= x.size_out or c >= channels:
-        p.pixel = -1
-    else:
-        p.first = (x.start[p.pixel] * channels + c) * PIXEL_BYTES
-    return p
-
-
 cdef inline void span(
-    const Windows* t, const Axis* x, Py_ssize_t channels, Py_ssize_t block, Py_ssize_t vector, Py_ssize_t quarter,
-    Py_ssize_t* begin, Py_ssize_t* end,
+    const Windows* t, const Axis* x, unsigned int channels, Py_ssize_t group, Py_ssize_t groups, Py_ssize_t* begin,
+    Py_ssize_t* end,
 ) noexcept nogil:
-    """Widen begin ... end to the bytes of the row that a group's first step is made of."""
-    cdef Py_ssize_t lane, group = block * VECTORS * QUARTERS + group_of(vector, quarter)
-    cdef Py_ssize_t reach = (t.reach - 1) * channels * PIXEL_BYTES + PIXEL_BYTES
-    cdef Place p
-    for lane in range(4):
-        p = place_of(t, x, channels, group, lane)
-        if p.pixel >= 0:
-            begin[0] = min(begin[0], p.first)
-            end[0] = max(end[0], p.first + reach)
+    """The bytes of the row that the first steps of groups that lie one after another are made of."""
+    cdef Py_ssize_t o = group, c = 0, last, left = groups * channels
+    if not t.few:
+        o = <unsigned int>(4 * group) // channels
+        c = 4 * group - o * channels
+        left = 4 * groups
+    while left > 0 and o < x.size_out:
+        last = min(<Py_ssize_t>channels, c + left) - 1
+        begin[0] = min(begin[0], (x.start[o] * channels + c) * PIXEL_BYTES)
+        end[0] = max(end[0], (x.start[o] * channels + last) * PIXEL_BYTES)
+        left -= last + 1 - c
+        c = 0
+        o += 1
+    end[0] += ((t.reach - 1) * channels + 1) * PIXEL_BYTES
 
 
 cdef inline Py_ssize_t window_begin(
@@ -114,10 +83,11 @@ cdef inline Py_ssize_t window_begin(
     Py_ssize_t* longest,
 ) noexcept nogil:
     """Where the window of a group begins, or its vector's; the row's end where they make nothing."""
-    cdef Py_ssize_t begin = x.size_in * channels * PIXEL_BYTES, end = 0, q
-    for q in range(QUARTERS):
-        if t.wide or q == quarter:
-            span(t, x, channels, block, vector, q, &begin, &end)
+    cdef Py_ssize_t begin = x.size_in * channels * PIXEL_BYTES, end = 0
+    span(
+        t, x, <unsigned int>channels, block * VECTORS * QUARTERS + group_of(vector, quarter),
+        QUARTERS if t.wide else 1, &begin, &end,
+    )
     longest[0] = max(longest[0], end - begin)
     return begin
 
@@ -166,7 +136,7 @@ cdef inline bint plan_windows(Windows* t, const Axis* x, Py_ssize_t channels) no
     """Choose what groups and windows are; False where they are not for this axis."""
     cdef Py_ssize_t taps = 1, o
     cdef int way
-    t.sums = sums_of(x, &t.unit) if PICKS else 0
+    t.sums = sums_for(x.weights, x.size_out, x.taps, &t.unit) if PICKS else 0
     if t.sums == 0 or channels * x.size_in > (1 << 30):
         return False
     for o in range(x.size_out):
@@ -184,40 +154,49 @@ cdef inline bint plan_windows(Windows* t, const Axis* x, Py_ssize_t channels) no
     return False
 
 
+cdef inline void list_lane(const Windows* t, const Axis* x, Py_ssize_t o, int32_t* to) noexcept nogil:
+    """List the digits of output pixel o."""
+    cdef Py_ssize_t s, count = x.count[o]
+    cdef const int32_t* weights = x.weights + o * x.taps
+    for s in range(t.steps):
+        words_of(to, LANES, weights + s * TAPS, count - s * TAPS, t.unit, t.sums)
+        to += t.sums * WORDS * LANES
+
+
 cdef inline void list_vector(
-    Windows* t, const Axis* x, Py_ssize_t channels, Py_ssize_t block, Py_ssize_t v
+    const Windows* t, const Axis* x, Py_ssize_t channels, Py_ssize_t block, Py_ssize_t v
 ) noexcept nogil:
     """List the windows, places and digits of a vector."""
-    cdef Py_ssize_t number = block * VECTORS + v, q, lane, k, s, i, begin = 0, longest = 0
-    cdef Py_ssize_t words = t.steps * t.sums * WORDS, left, before = -1
+    cdef Py_ssize_t number = block * VECTORS + v, words = t.steps * t.sums * WORDS, group, q, lane, k, i, o, c
+    cdef Py_ssize_t longest = 0, begin = 0, at
     cdef int32_t* to = t.words + number * words * LANES
     cdef char* places = t.places + number * VECTOR_BYTES
-    cdef Place p
     for q in range(QUARTERS):
         if q == 0 or not t.wide:
             begin = window_begin(t, x, channels, block, v, q, &longest)
         t.begin[number * QUARTERS + q] = <int32_t>begin
-        for lane in range(4):
-            p = place_of(t, x, channels, block * VECTORS * QUARTERS + group_of(v, q), lane)
-            for k in range(4):
-                i = 0
-                if p.pixel >= 0 and k // PIXEL_BYTES < t.reach:
-                    i = p.first - begin + k // PIXEL_BYTES * channels * PIXEL_BYTES + k % PIXEL_BYTES
-                places[16 * q + 4 * lane + k] = <char>i
-            if p.pixel < 0:
+        group = block * VECTORS * QUARTERS + group_of(v, q)
+        o = group if t.few else <unsigned int>(4 * group) // <unsigned int>channels
+        c = 0 if t.few else 4 * group - o * channels
+        for lane in range(4 * q, 4 * q + 4):
+            at = 0
+            if o >= x.size_out or c >= channels:  # what this lane makes is not kept
                 for i in range(words):
-                    to[i * LANES + 4 * q + lane] = 0
-            elif p.pixel == before:
-                for i in range(words):
-                    to[i * LANES + 4 * q + lane] = to[i * LANES + 4 * q + lane - 1]
+                    to[i * LANES + lane] = 0
             else:
-                for s in range(t.steps):
-                    left = max(<Py_ssize_t>0, x.count[p.pixel] - s * TAPS)
-                    words_of(
-                        to + s * t.sums * WORDS * LANES + 4 * q + lane, LANES, x.weights + p.pixel * x.taps + s * TAPS,
-                        left, t.unit, t.sums,
-                    )
-            before = p.pixel
+                at = (x.start[o] * channels + c) * PIXEL_BYTES - begin
+                if lane > 4 * q and c > 0:
+                    for i in range(words):
+                        to[i * LANES + lane] = to[i * LANES + lane - 1]
+                else:
+                    list_lane(t, x, o, to + lane)
+            for k in range(4):
+                i = k // PIXEL_BYTES * channels * PIXEL_BYTES if k // PIXEL_BYTES < t.reach else 0
+                places[4 * lane + k] = <char>(at + i + k % PIXEL_BYTES)
+            c += 1
+            if c == channels and not t.few:
+                c = 0
+                o += 1
 
 
 cdef inline void list_windows(Windows* t, const Axis* x, Py_ssize_t channels, char* memory) noexcept nogil:
@@ -236,27 +215,32 @@ cdef inline void along_windows(
     const Windows* t, const char** rows, char** out, Py_ssize_t n, Py_ssize_t first, Py_ssize_t end, Py_ssize_t skip,
     Py_ssize_t row, char* tails,
 ) noexcept nogil:
-    """Blocks first ... end - 1 of n rows, at most ROWS, of `row` bytes.
+    """Blocks first ... end - 1 of n rows, at most GROUP, of `row` bytes.
 
-    rows[r] is at byte `skip` of the row, out[r] at the output of block `first`. With n = 3 the fourth of `out` is
-    overwritten. With `tails`, which has room for ROWS, nothing behind a row's end is read.
+    rows[r] is at byte `skip` of the row, out[r] at the output of block `first`. Of `out` one more may be overwritten.
+    With `tails`, which has room for GROUP rows, nothing behind a row's end is read.
     """
-    cdef Py_ssize_t r, direct = end, part, parts = 1
-    cdef const char* ends[ROWS]
+    cdef Py_ssize_t r, direct = end, block, after, part, many
+    cdef Py_ssize_t near = max(<Py_ssize_t>1, NEAR_BYTES // (VECTORS * VECTOR_BYTES * (1 + t.steps * t.sums * WORDS)))
+    cdef const char* ends[GROUP]
     if tails != NULL:
         direct = min(max(first, t.direct), end)
-    if n == 3:
-        rows[3] = rows[2]
-        n = ROWS
+    if n % ROWS == 3:
+        rows[n] = rows[n - 1]
+        n += 1
     if direct < end:
         for r in range(n):
-            memcpy(tails + r * t.tail_bytes, rows[r] + t.tail - skip, row - t.tail)
             ends[r] = tails + r * t.tail_bytes
-    if n < ROWS:
-        parts = n
-        n = 1
-    for part in range(parts):
-        if first < direct:
-            blocks_along(rows + part, skip, out + part, first, first, direct, t, n)
-        if direct < end:
-            blocks_along(ends + part, t.tail, out + part, first, direct, end, t, n)
+            memcpy(tails + r * t.tail_bytes, rows[r] + t.tail - skip, row - t.tail)
+    block = first
+    while block < end:
+        after = min(block + near, direct if block < direct else end)
+        part = 0
+        while part < n:
+            many = ROWS if n - part >= ROWS else 1
+            if block < direct:
+                blocks_along(rows + part, skip, out + part, first, block, after, t, <int>many)
+            else:
+                blocks_along(ends + part, t.tail, out + part, first, block, after, t, <int>many)
+            part += many
+        block = after
