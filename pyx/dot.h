@@ -332,7 +332,7 @@ typedef struct windows {
     ptrdiff_t direct;           /* blocks that read nothing behind the row's end; the others read from a copy of it */
     ptrdiff_t tail, tail_bytes; /* where that begins, and the room that it takes */
     int sums, unit;
-    int wide;                    /* a vector has one window of VECTOR_BYTES, not one of 16 bytes for each group */
+    int shared;                  /* groups of a window: 4 or 2 where it has VECTOR_BYTES, 1 where it has 16 bytes */
     int few;                     /* channels of a group that is one pixel and has less than 4, else 0 */
     int32_t *begin;              /* [block][vector][group]: where its window begins, bytes from the row's beginning */
     char *places;                /* [block][vector][VECTOR_BYTES]: places in the window */
@@ -368,11 +368,17 @@ static inline void arrange(windows *t) {
 #endif
 
 /* The bytes at `places` of the windows. */
-static inline __attribute__((always_inline)) ivec picked(const char *row, const int32_t *begin, ivec places, int wide) {
+static inline __attribute__((always_inline)) ivec picked(const char *row, const int32_t *begin, ivec places,
+                                                         const int shared) {
 #if PICKS_FAR
-    if (wide) return (ivec)_mm512_permutexvar_epi8((__m512i)places, (__m512i)ivec_load(row + begin[0]));
+    if (shared > 1) {
+        __m512i first = _mm512_permutexvar_epi8((__m512i)places, (__m512i)ivec_load(row + begin[0]));
+        if (shared == 4) return (ivec)first;
+        return (ivec)_mm512_mask_permutexvar_epi8(first, 0xffffffff00000000, (__m512i)places,
+                                                  (__m512i)ivec_load(row + begin[2]));
+    }
 #endif
-    (void)wide;
+    (void)shared;
 #if VECTOR_BYTES == 64
     __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(row + begin[0])));
     v = _mm512_inserti32x4(v, _mm_loadu_si128((const __m128i *)(row + begin[1])), 1);
@@ -404,7 +410,7 @@ static inline __attribute__((always_inline)) ivec in_order(ivec v, const windows
 /* One block of `rows` rows; from[r] is at byte `skip` of the row, out[r] at block `base` of the output. */
 static inline __attribute__((always_inline)) void block_along(const char *const *from, ptrdiff_t skip, char *const *out,
                                                               ptrdiff_t base, ptrdiff_t block, const windows *t,
-                                                              const int rows, const int sums, const int wide) {
+                                                              const int rows, const int sums, const int shared) {
     ivec made[4][VECTORS];
     const int32_t *words = t->words + block * VECTORS * t->steps * sums * WORDS * LANES;
 #pragma GCC unroll 4
@@ -421,7 +427,7 @@ static inline __attribute__((always_inline)) void block_along(const char *const 
                 for (int k = 0; k < WORDS; k++) w[i][k] = ivec_load(words + (i * WORDS + k) * LANES);
 #pragma GCC unroll 4
             for (int r = 0; r < rows; r++) {
-                operand o = operand_of(picked(from[r] + at, begin, places, wide));
+                operand o = operand_of(picked(from[r] + at, begin, places, shared));
 #pragma GCC unroll 4
                 for (int i = 0; i < sums; i++) sum[r][i] = dot(sum[r][i], o, w[i]);
             }
@@ -437,7 +443,7 @@ static inline __attribute__((always_inline)) void block_along(const char *const 
 static inline void blocks_along(const char *const *from, ptrdiff_t skip, char *const *out, ptrdiff_t base,
                                 ptrdiff_t first, ptrdiff_t end, const windows *t, int rows) {
 #define ALONG(R, S, W)                                                                             \
-    if (rows == (R) && t->sums == (S) && t->wide == (W)) {                                         \
+    if (rows == (R) && t->sums == (S) && t->shared == (W)) {                                       \
         for (ptrdiff_t b = first; b < end; b++) block_along(from, skip, out, base, b, t, R, S, W); \
         return;                                                                                    \
     }
@@ -445,11 +451,13 @@ static inline void blocks_along(const char *const *from, ptrdiff_t skip, char *c
     ALONG(R, PIXEL_BYTES, W) \
     ALONG(R, MORE_SUMS, W)   \
     ALONG(R, MOST_SUMS, W)
-    ALONG_SUMS(4, 0)
-    ALONG_SUMS(1, 0)
-#if PICKS_FAR
     ALONG_SUMS(4, 1)
     ALONG_SUMS(1, 1)
+#if PICKS_FAR
+    ALONG_SUMS(4, 2)
+    ALONG_SUMS(1, 2)
+    ALONG_SUMS(4, 4)
+    ALONG_SUMS(1, 4)
 #endif
 #undef ALONG_SUMS
 #undef ALONG

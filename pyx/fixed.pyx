@@ -457,7 +457,9 @@ def resize(
     call.strip = strip_width(job, call.width)
     strips = (call.width + call.strip - 1) // call.strip
     if num_threads > 1:
-        bands = (3 * num_threads + call.planes * strips - 1) // (call.planes * strips)
+        # Bands repeat a window's rows: some for each thread where they are much longer than that.
+        bands = num_threads * max(<Py_ssize_t>1, min(<Py_ssize_t>3, src.shape[1] // (16 * job.y.taps * num_threads)))
+        bands = (bands + call.planes * strips - 1) // (call.planes * strips)
         bands = max(1, min(bands, call.rows // 16))
     call.band = (call.rows + bands - 1) // bands
     bands = (call.rows + call.band - 1) // call.band

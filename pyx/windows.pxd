@@ -29,7 +29,7 @@ cdef extern from "dot.h" nogil:
         VECTOR_BYTES
     ctypedef struct Windows "windows":
         Py_ssize_t blocks, bytes, steps, stride, reach, direct, tail, tail_bytes
-        int sums, unit, wide, few
+        int sums, unit, shared, few
         int32_t* begin
         char* places
         int32_t* words
@@ -82,20 +82,20 @@ cdef inline Py_ssize_t window_begin(
     const Windows* t, const Axis* x, Py_ssize_t channels, Py_ssize_t block, Py_ssize_t vector, Py_ssize_t quarter,
     Py_ssize_t* longest,
 ) noexcept nogil:
-    """Where the window of a group begins, or its vector's; the row's end where they make nothing."""
+    """Where the window of which a group is the first begins; the row's end where its groups make nothing."""
     cdef Py_ssize_t begin = x.size_in * channels * PIXEL_BYTES, end = 0
     span(
         t, x, <unsigned int>channels, block * VECTORS * QUARTERS + group_of(vector, quarter),
-        QUARTERS if t.wide else 1, &begin, &end,
+        t.shared, &begin, &end,
     )
     longest[0] = max(longest[0], end - begin)
     return begin
 
 
 cdef inline bint fits(Windows* t, const Axis* x, Py_ssize_t channels) noexcept nogil:
-    """Whether windows hold what their lanes need, with `few` and `wide` as they are; if so, what follows from these."""
+    """Whether windows hold what lanes need, with `few` and `shared` as they are; if so, what follows from these."""
     cdef Py_ssize_t block, v, q, begin, longest = 0, row = x.size_in * channels * PIXEL_BYTES, least, most, last = 0
-    cdef Py_ssize_t window = VECTOR_BYTES if t.wide else 16, groups = (x.size_out * channels + 3) // 4
+    cdef Py_ssize_t window = VECTOR_BYTES if t.shared > 1 else 16, groups = (x.size_out * channels + 3) // 4
     if t.few:
         groups = x.size_out
     t.blocks = (groups + VECTORS * QUARTERS - 1) // (VECTORS * QUARTERS)
@@ -107,8 +107,8 @@ cdef inline bint fits(Windows* t, const Axis* x, Py_ssize_t channels) noexcept n
         least = row
         most = 0
         for v in range(VECTORS):
-            for q in range(1 if t.wide else QUARTERS):
-                begin = window_begin(t, x, channels, block, v, q, &longest)
+            for q in range(QUARTERS // t.shared):
+                begin = window_begin(t, x, channels, block, v, q * t.shared, &longest)
                 least = min(least, begin)
                 most = max(most, begin + (t.steps - 1) * t.stride + window)
         if longest > window:
@@ -143,11 +143,11 @@ cdef inline bint plan_windows(Windows* t, const Axis* x, Py_ssize_t channels) no
         taps = max(taps, x.count[o])
     t.steps = (taps + TAPS - 1) // TAPS
     t.reach = min(taps, TAPS)
-    # A wide window saves loads; groups of single pixels are not full.
-    for way in range(4):
-        t.wide = way < 2
+    # Groups that share a window save loads; groups of single pixels are not full.
+    for way in range(6):
+        t.shared = 4 >> (way // 2)
         t.few = channels if way % 2 else 0
-        if (t.wide and not PICKS_FAR) or (t.few and channels != 3):
+        if (t.shared > 1 and not PICKS_FAR) or (t.few and channels != 3):
             continue
         if fits(t, x, channels):
             return room(t) <= MOST_BYTES
@@ -172,7 +172,7 @@ cdef inline void list_vector(
     cdef int32_t* to = t.words + number * words * LANES
     cdef char* places = t.places + number * VECTOR_BYTES
     for q in range(QUARTERS):
-        if q == 0 or not t.wide:
+        if q % t.shared == 0:
             begin = window_begin(t, x, channels, block, v, q, &longest)
         t.begin[number * QUARTERS + q] = <int32_t>begin
         group = block * VECTORS * QUARTERS + group_of(v, q)

@@ -82,7 +82,10 @@ def table(
 
     `coordinates` is the dtype in which plain interpolation places its outputs, as `interpolate` does.
     """
-    return None if size_in == size_out else _kept(_table, size_in, size_out, mode, antialias, coordinates, real)
+    if size_in == size_out:
+        return None
+    made: AxisTable = _kept(_table, size_in, size_out, mode, antialias, coordinates, real)
+    return made
 
 
 def fixed_table(size_in: int, size_out: int, mode: str, antialias: bool, pillow: bool) -> AxisTable | None:
@@ -91,7 +94,10 @@ def fixed_table(size_in: int, size_out: int, mode: str, antialias: bool, pillow:
     As Pillow rounds them, each to nearest, if `pillow`; else their running sums are rounded, so that they
     add up to 1 exactly and a plane of one value keeps it, whatever the value and the number of taps.
     """
-    return None if size_in == size_out else _kept(_fixed_table, size_in, size_out, mode, antialias, pillow)
+    if size_in == size_out:
+        return None
+    made: AxisTable = _kept(_fixed_table, size_in, size_out, mode, antialias, pillow)
+    return made
 
 
 def identity(size: int) -> AxisTable:
@@ -101,21 +107,28 @@ def identity(size: int) -> AxisTable:
 
 def nearest_indices(size_in: int, size_out: int) -> np.ndarray:
     """Pillow's nearest source index of each output: the floor of a running sum in float64, from half a step."""
+    made: np.ndarray = _kept(_nearest_indices, size_in, size_out)
+    return made
+
+
+def _nearest_indices(size_in: int, size_out: int) -> np.ndarray:
     _plan_resample.afford(size_out, 16)
     step = size_in / size_out
     positions = np.full(size_out, step)
     positions[0] = step * 0.5
-    return np.minimum(np.cumsum(positions, out=positions).astype(np.int64), size_in - 1)
+    indices = np.minimum(np.cumsum(positions, out=positions).astype(np.int64), size_in - 1)
+    indices.flags.writeable = False
+    return indices
 
 
-def _kept(build: Callable[..., AxisTable], size_in: int, size_out: int, *options: object) -> AxisTable:
+def _kept(build: Callable[..., Any], size_in: int, size_out: int, *options: object) -> Any:
     if size_in + size_out > CACHED_EXTENT:
         return build(size_in, size_out, *options)
     return _cached(build, size_in, size_out, *options)
 
 
 @lru_cache(maxsize=128)
-def _cached(build: Callable[..., AxisTable], *arguments: object) -> AxisTable:
+def _cached(build: Callable[..., Any], *arguments: object) -> Any:
     return build(*arguments)
 
 
