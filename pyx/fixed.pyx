@@ -457,8 +457,9 @@ def resize(
     call.strip = strip_width(job, call.width)
     strips = (call.width + call.strip - 1) // call.strip
     if num_threads > 1:
-        # Bands repeat a window's rows: some for each thread where they are much longer than that.
-        bands = num_threads * max(<Py_ssize_t>1, min(<Py_ssize_t>3, src.shape[1] // (16 * job.y.taps * num_threads)))
+        # Bands repeat a window's rows: two for each thread where they are much longer than that, so that threads that
+        # begin late do less.
+        bands = num_threads * max(<Py_ssize_t>1, min(<Py_ssize_t>2, src.shape[1] // (8 * job.y.taps * num_threads)))
         bands = (bands + call.planes * strips - 1) // (call.planes * strips)
         bands = max(1, min(bands, call.rows // 16))
     call.band = (call.rows + bands - 1) // bands

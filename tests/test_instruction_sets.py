@@ -107,6 +107,17 @@ def test_suite_on_each(isa, module):
     assert done.returncode == 0, done.stdout[-3000:]
 
 
+@pytest.mark.skipif("avx512" not in _kernels.available(), reason="needs AVX-512")
+@pytest.mark.parametrize("has", [True, False])
+def test_the_second_build_is_taken_where_the_processor_has_its_instructions(has, monkeypatch):
+    if has and not _kernels.cpu.bytewise():
+        pytest.skip("needs VNNI and VBMI")
+    monkeypatch.setattr(_kernels, "ISA", "avx512")
+    monkeypatch.setattr(_kernels.cpu, "bytewise", lambda: has)
+    assert _kernels.load.__wrapped__("fixed", "u8").__name__.endswith("_bytewise" if has else "_avx512")
+    assert _kernels.load.__wrapped__("move", "bytes").__name__.endswith("_avx512")
+
+
 @pytest.mark.parametrize("value", ["sse9", "AVX2", "baseline,avx2", "0"])
 def test_unknown_values_are_refused(value):
     done = run(value, "-c", "import upsampling")
