@@ -25,7 +25,7 @@ from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stoppe
 from correlate cimport Correlated, correlated_room, correlated_tasks, do_correlated
 from products cimport LANES, ROWS, Sums, add_products, real
 from runs cimport all_finite, copy, copy_runs, count_of, fill, transpose
-from summed cimport SUMMED, sum_block
+from summed cimport BiasJob, run_bias, sums_of
 from tiles cimport Axis
 
 cdef extern from "transpose.h" nogil:
@@ -555,38 +555,6 @@ def weight_gradient(
         keep(tables)
 
 
-# A call; its arrays are g and y, its scratch the sums of blocks.
-cdef struct BiasJob:
-    Call call
-    Py_ssize_t shape[3]
-    Py_ssize_t gs[3]
-    Py_ssize_t blocks
-
-
-cdef void run_bias(Call* call) noexcept nogil:
-    """Sums of blocks of pixels, added in order."""
-    cdef BiasJob* job = <BiasJob*>call
-    cdef Py_ssize_t M = job.shape[1], P = job.shape[2], blocks = job.blocks, task, n, c, b, i
-    cdef Py_ssize_t together = LANES if job.gs[1] == sizeof(real) and job.gs[2] != sizeof(real) else 1
-    cdef Py_ssize_t pieces = count_of(M, together)
-    cdef real* sums = <real*>call.scratch
-    cdef real* y = <real*>call.array[1]
-    for task in prange(job.shape[0] * blocks * pieces, num_threads=call.threads, schedule="static"):
-        c = task % pieces * together
-        b = task // pieces % blocks
-        n = task // (pieces * blocks)
-        if not stopped(call):
-            sum_block(
-                <const char*>call.array[0] + n * job.gs[0] + c * job.gs[1] + b * SUMMED * job.gs[2],
-                job.gs[1], job.gs[2], min(SUMMED, P - b * SUMMED), min(together, M - c),
-                sums + (n * blocks + b) * M + c,
-            )
-    for c in range(M):
-        y[c] = 0
-        for i in range(job.shape[0] * blocks):
-            y[c] += sums[i * M + c]
-
-
 def bias_gradient(const real[:, :, :] g, real[::1] y, int num_threads):
     """Write the sums of g, (N, M, P), over images and pixels."""
     cdef BiasJob job
@@ -598,8 +566,7 @@ def bias_gradient(const real[:, :, :] g, real[::1] y, int num_threads):
     for i in range(3):
         job.shape[i] = g.shape[i]
         job.gs[i] = g.strides[i]
-    job.blocks = count_of(job.shape[2], SUMMED)
-    job.call.shared = (job.shape[0] * job.blocks * job.shape[1] * sizeof(real) + 63) // 64 * 64
+    job.call.shared = (sums_of(&job) * job.shape[1] * sizeof(real) + 63) // 64 * 64
     job.call.each = 0
     perform(&job.call, sizeof(job), run_bias)
 
