@@ -15,7 +15,8 @@ tasks would be few, ranges of blocks are summed apart and then added in order. C
 alone, and every sum has one writer. In a block with pixels that are not finite, products with what lies outside are
 left out.
 
-Where channels are few, or pixels many, vectors along pixels are faster: see correlate.pxd.
+Where channels are few, or pixels many, vectors along pixels are faster: see correlate.pxd. Where both are many, minimal
+filtering is: see filtered.pxd.
 """
 
 from cython.parallel cimport prange
@@ -23,7 +24,9 @@ from libc.string cimport memcmp, memcpy, memset
 
 from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
 from correlate cimport Correlated, correlated_room, correlated_tasks, do_correlated
+from filtered cimport Filtered, FilteredAxis, do_filtered, filtered_room, filtered_tasks
 from products cimport LANES, ROWS, Sums, add_products, real
+from ranges cimport add_ranges
 from runs cimport all_finite, copy, copy_runs, count_of, fill, transpose
 from summed cimport BiasJob, run_bias, sums_of
 from tiles cimport Axis
@@ -43,7 +46,6 @@ cdef enum:
     TASKS = 16  # blocks are cut into ranges until there are so many tasks
     RANGE = 8  # fewest blocks of a range
     APART = 1 << 20  # most sums of all ranges
-    CHUNK = 1 << 12  # sums of ranges that a thread adds at a time
 
 cdef struct Problem:
     Py_ssize_t channels  # of a group, as are outputs
@@ -413,24 +415,6 @@ cdef void do_task(
     do_part(of, &part, memory)
 
 
-cdef void add_range(Py_ssize_t ranges, Py_ssize_t size, const real* sums, Py_ssize_t first, real* y) noexcept nogil:
-    """Add the sums of the ranges, in order, for CHUNK numbers of y from `first` on."""
-    cdef Py_ssize_t r, i, last = min(first + CHUNK, size)
-    memcpy(y + first, sums + first, (last - first) * sizeof(real))
-    for r in range(1, ranges):
-        for i in range(first, last):
-            y[i] += sums[r * size + i]
-
-
-cdef void add_ranges(Call* call, Py_ssize_t ranges, Py_ssize_t size) noexcept nogil:
-    """Add the sums of the ranges, if there are several."""
-    cdef Py_ssize_t i
-    if ranges > 1:
-        for i in prange(count_of(size, CHUNK), num_threads=call.threads, schedule="static"):
-            if not stopped(call):
-                add_range(ranges, size, <real*>call.scratch, i * CHUNK, <real*>call.array[2])
-
-
 # A call; its arrays are x, g and y.
 cdef struct Job:
     Call call
@@ -438,6 +422,22 @@ cdef struct Job:
     Split split
     bint along_pixels  # vectors are, where that gives a result that is finite
     Correlated correlated
+    bint filtering  # by minimal filtering, where that gives a result that is finite
+    Filtered filtered
+
+
+cdef bint run_filtered(Job* job) noexcept nogil:
+    """All tasks by minimal filtering; whether the result is right."""
+    cdef Call* call = &job.call
+    cdef Filtered* of = &job.filtered
+    cdef Py_ssize_t i
+    cdef real* y = <real*>call.array[2]
+    cdef real* sums = <real*>call.scratch if of.ranges > 1 else y
+    for i in prange(filtered_tasks(of), num_threads=call.threads, schedule="dynamic"):
+        if not stopped(call):
+            do_filtered(of, i, <const char*>call.array[0], <const char*>call.array[1], sums, call_scratch(call))
+    add_ranges(call, of.ranges, of.size)
+    return call.stop or all_finite(y, of.size)
 
 
 cdef bint run_along_pixels(Job* job) noexcept nogil:
@@ -461,6 +461,8 @@ cdef void run(Call* call) noexcept nogil:
     cdef Py_ssize_t i
     cdef real* y = <real*>call.array[2]
     cdef real* sums = <real*>call.scratch if split.ranges > 1 else y
+    if job.filtering and run_filtered(job):
+        return
     if job.along_pixels and run_along_pixels(job):
         return
     for i in prange(split.ranges * split.tasks, num_threads=call.threads, schedule="dynamic"):
@@ -475,6 +477,13 @@ cdef const Py_ssize_t* pointer(object table):
     """Where a table of sizes begins, which its owner keeps alive."""
     cdef const Py_ssize_t[::1] flat = table.reshape(-1)
     return &flat[0]
+
+
+cdef void set_strides(Py_ssize_t* xs, const Problem* of) noexcept:
+    """The strides of x on five axes."""
+    xs[0], xs[1], xs[4] = of.xs[0], of.xs[1], of.xs[2]
+    xs[3] = of.xs[2] * of.size[2]
+    xs[2] = xs[3] * of.size[1]
 
 
 cdef int set_correlated(Correlated* to, const Job* job, Py_ssize_t groups, Py_ssize_t images, tables) except -1:
@@ -496,22 +505,40 @@ cdef int set_correlated(Correlated* to, const Job* job, Py_ssize_t groups, Py_ss
     to.tap = pointer(tables.taps)
     to.g.batch, to.g.outputs, to.groups, to.channels = images, of.outputs, groups, of.channels
     to.all_taps, to.size = of.taps, job.split.size
-    to.xs[0], to.xs[1], to.xs[4] = of.xs[0], of.xs[1], of.xs[2]
-    to.xs[3] = of.xs[2] * of.size[2]
-    to.xs[2] = to.xs[3] * of.size[1]
+    set_strides(to.xs, of)
     for i in range(5):
         to.g.xs[i] = of.gs[i]
+    return 0
+
+
+cdef int set_filtered(Filtered* to, const Job* job, Py_ssize_t groups, tables) except -1:
+    """Take over the tables of upsampling/_plan_weight_minimal.py."""
+    cdef const Problem* of = &job.of
+    cdef FilteredAxis* axis
+    cdef int i
+    for i in range(3):
+        axis = &to.axis[i]
+        axis.size, axis.out, axis.kernel = of.size[i], of.out[i], of.kernel[i]
+        axis.stride, axis.padding, axis.dilation = of.stride[i], of.padding[i], of.dilation[i]
+        axis.kind, axis.taps, axis.pixels, axis.step, axis.tiles = tables.axes[i]
+        axis.runs = len(tables.first[i])
+        axis.first = pointer(tables.first[i])
+    to.tiles, to.channel_share, to.output_share, to.block, to.range, to.ranges = tables.numbers
+    to.groups, to.channels, to.outputs, to.size = groups, of.channels, of.outputs, job.split.size
+    for i in range(5):
+        to.gs[i] = of.gs[i]
+    set_strides(to.xs, of)
     return 0
 
 
 def weight_gradient(
     const real[:, :, :] x, const real[:, :, :, :, :] g, real[:, :, ::1] y, Py_ssize_t groups,
     const Py_ssize_t[::1] size, const Py_ssize_t[::1] kernel, const Py_ssize_t[::1] stride,
-    const Py_ssize_t[::1] padding, const Py_ssize_t[::1] dilation, tables, int num_threads,
+    const Py_ssize_t[::1] padding, const Py_ssize_t[::1] dilation, tables, filtering, int num_threads,
 ):
     """Write y; the rest are three numbers each, for D, H and W. MemoryError where scratch cannot be had.
 
-    `tables` are those of vectors along pixels, or None.
+    `tables` are those of vectors along pixels, `filtering` those of minimal filtering, or None.
     """
     cdef Job job
     cdef Problem* of = &job.of
@@ -548,11 +575,16 @@ def weight_gradient(
         set_correlated(&job.correlated, &job, groups, x.shape[0], tables)
         ranges = max(ranges, job.correlated.ranges)
         job.call.each = max(job.call.each, correlated_room(&job.correlated))
+    job.filtering = filtering is not None
+    if job.filtering:
+        set_filtered(&job.filtered, &job, groups, filtering)
+        ranges = max(ranges, job.filtered.ranges)
+        job.call.each = max(job.call.each, filtered_room(&job.filtered))
     job.call.shared = 0
     if ranges > 1:
         job.call.shared = (ranges * job.split.size * sizeof(real) + 63) // 64 * 64
     if perform(&job.call, sizeof(job), run):
-        keep(tables)
+        keep((tables, filtering))
 
 
 def bias_gradient(const real[:, :, :] g, real[::1] y, int num_threads):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _kernels, _plan_weight
+from . import _arrays, _conv_minimal, _kernels, _plan_weight
 from ._plan_tables import Problem, Size
 from ._repeat import Step
 from ._threads import threads_for
@@ -34,7 +34,7 @@ def of_weight(
         y.reshape(*y.shape[:2], -1),
         groups,
         *(np.array([axis[i] for axis in axes], np.intp) for i in (0, 2, 3, 4, 5)),
-        _plan_weight.tables(_problem(kernel, axes, groups, x, y, threads)),
+        *_plan_weight.tables(_problem(kernel, axes, groups, x, y, threads)),
         threads,
     )
     kernel.weight_gradient(*arguments)
@@ -45,8 +45,9 @@ def _problem(kernel: Any, axes: Sequence[Size], groups: int, x: np.ndarray, y: n
     """Return what the plan depends on."""
     lanes, rows = kernel.shape()
     channels = x.shape[1] // groups
+    minimal = _conv_minimal.allowed()
     return Problem(
-        tuple(axes), False, len(x), groups, channels, y.shape[1], threads, lanes, rows, y.itemsize, False, False
+        tuple(axes), False, len(x), groups, channels, y.shape[1], threads, lanes, rows, y.itemsize, False, minimal
     )
 
 

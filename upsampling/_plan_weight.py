@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import _plan_weight_minimal as minimal
 from ._plan_conv import backward_phases
 from ._plan_tables import (
     Phases,
@@ -111,15 +112,17 @@ def _cost_by_channels(problem: Problem, axes: Sequence[Phases]) -> float:
 
 
 @lru_cache(maxsize=256)
-def tables(problem: Problem) -> Tables | None:
-    """Return the tables, or None where the other way is estimated to be faster."""
+def tables(problem: Problem) -> tuple[Tables | None, minimal.Tables | None]:
+    """Return the tables of vectors along pixels and of minimal filtering, each None where it is not taken."""
     axes = [backward_phases(*axis) for axis in problem.axes]
     if not all(len(axis.tap) for axis in axes):
-        return None
+        return None, None
     shape = min(_shapes(problem, axes), key=lambda shape: _cost(problem, axes, shape))
-    if not worth(problem, axes, shape):
-        return None
-    return _tables(problem, axes, shape)
+    along_pixels = worth(problem, axes, shape)
+    cost = _cost(problem, axes, shape) if along_pixels else _cost_by_channels(problem, axes)
+    if problem.minimal and (found := minimal.tables(problem, cost)):
+        return None, found
+    return _tables(problem, axes, shape) if along_pixels else None, None
 
 
 def worth(problem: Problem, axes: Sequence[Phases], shape: Shape) -> bool:

@@ -1,0 +1,157 @@
+"""Plans of the gradient with respect to the weight by minimal filtering, from sizes alone: see pyx/filtered.pxd.
+
+Taps k and k + step of an axis, with step * dilation == stride, meet neighbouring outputs of one phase from the same
+pixels. They are cut into runs of two or three, of which the last may be longer than what is left.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from ._plan_minimal import F23, F32, WHOLE
+from ._plan_tables import Problem, Size, ceil, cut, ints
+
+PIECE = 16  # as in filtered.pxd
+MOST_BLOCK = 64  # tiles of a chain of additions, as in filtered.pxd
+BLOCK_POINTS = 512  # and their points
+SUMS = 2**20  # bytes of a task's sums,
+COPIED = 2**18  # and of its copies
+CHANNELS = 128  # most of a task
+TASKS = 16  # tiles are cut into ranges until there are so many tasks,
+RANGE = 256  # but not into more than one for so many tiles
+APART = 2**20  # most sums of all ranges
+
+
+class Axis(NamedTuple):
+    """An axis cut into tiles of pixels and runs of taps."""
+
+    kind: int
+    taps: int
+    pixels: int
+    step: int
+    tiles: int
+    first: np.ndarray  # tap of each run
+
+    def points(self) -> int:
+        """Return how many products the pixels of a tile take for each run."""
+        return self.taps + self.pixels - 1
+
+
+class Tables(NamedTuple):
+    """The tables of filtered.pxd."""
+
+    axes: list[tuple[int, ...]]  # kind, taps and pixels, step, tiles
+    first: list[np.ndarray]
+    numbers: tuple[int, ...]  # tiles, channel share, output share, block, range, ranges
+
+
+class Shares(NamedTuple):
+    """How the sums are shared."""
+
+    channels: int
+    outputs: int
+
+
+def _axis(size: Size, kind: int) -> Axis:
+    pixels, _, kernel, stride, _, dilation = size
+    if kind == WHOLE:
+        return Axis(WHOLE, 1, 1, 1, pixels, np.arange(kernel))
+    taps, of_tile = (2, 3) if kind == F23 else (3, 2)
+    step = stride // dilation
+    first = [k for residue in range(min(step, kernel)) for k in range(residue, kernel, taps * step)]
+    return Axis(kind, taps, of_tile, step, ceil(pixels, of_tile), np.array(first))
+
+
+def _ways(size: Size) -> Iterator[Axis]:
+    yield _axis(size, WHOLE)
+    if size[3] % size[5] == 0 and size[2] > size[3] // size[5]:
+        yield _axis(size, F23)
+        yield _axis(size, F32)
+
+
+def _copied(problem: Problem, axes: tuple[Axis, ...]) -> int:
+    """Return the bytes of the copies of g for a piece of a row of tiles."""
+    length = 1
+    for axis, size, tiles in zip(axes, problem.axes, (1, 1, PIECE), strict=True):
+        length *= (tiles * axis.pixels + axis.taps - 2) * size[3] + int(axis.first.max()) * size[5] + 1
+    return length * problem.lanes * problem.itemsize
+
+
+def _block(axes: tuple[Axis, ...]) -> int:
+    """Return the tiles of a chain of additions: fewer where their points take more room."""
+    return min(MOST_BLOCK, BLOCK_POINTS // prod(axis.points() for axis in axes))
+
+
+def _shares(problem: Problem, axes: tuple[Axis, ...]) -> Shares:
+    """Return most channels and output channels of a task: as many as there is room for."""
+    lanes = problem.lanes
+    each = prod(len(axis.first) * axis.points() for axis in axes) * problem.itemsize
+    most = CHANNELS
+    while most > lanes and each * lanes * (most + lanes) > SUMS:
+        most //= 2
+    channels = ceil(cut(problem.channels, most), lanes) * lanes
+    most = max(1, SUMS // (each * lanes * (channels + lanes))) * lanes
+    return Shares(channels, min(problem.outputs, cut(problem.outputs, most, lanes)))
+
+
+def _cost(problem: Problem, axes: tuple[Axis, ...], shares: Shares) -> float:
+    """Estimate the cycles, in the units of _plan_weight.py.
+
+    The constants fit times of 37 layers in float32 and float64 (AVX-512, one thread), most to within a sixth.
+    """
+    vectors, groups = ceil(problem.channels, problem.lanes), ceil(problem.outputs, problem.lanes)
+    runs, points = prod(len(axis.first) for axis in axes), prod(axis.points() for axis in axes)
+    tiles = problem.batch * prod(axis.tiles for axis in axes)
+    sums = problem.outputs * runs * points * vectors * (0.48 * tiles + 4 * ceil(tiles, _block(axes)) + 14)
+    x = tiles * vectors * ceil(problem.outputs, shares.outputs) * points * 4
+    g = tiles * groups * ceil(problem.channels, shares.channels) * points * runs * 6
+    return (sums + x + g) * problem.groups
+
+
+def tables(problem: Problem, cost: float) -> Tables | None:
+    """Return the tables, or None where another way, of which this is the cost, is estimated to be faster."""
+    depth, height, width = problem.axes
+    ways = [
+        (_axis(depth, WHOLE), *pair)
+        for pair in itertools.product(_ways(height), _ways(width))
+        if pair[1].kind != WHOLE and pair[0].kind in (WHOLE, pair[1].kind)
+    ]
+    ways = [axes for axes in ways if _copied(problem, axes) <= COPIED]
+    if not ways:
+        return None
+    axes = min(ways, key=lambda axes: _cost(problem, axes, _shares(problem, axes)))
+    shares = _shares(problem, axes)
+    return _tables(problem, axes, shares) if worth(_cost(problem, axes, shares), cost) else None
+
+
+def worth(cost: float, other: float) -> bool:
+    """Whether minimal filtering is faster.
+
+    Of the layers above it is not taken where it would be slower, nor missed where it would be faster by more than a
+    seventh: 1.2 to 1.7 times as fast with 32 channels and more, for k4 s2, k3, k5 s3, k7 s4 and k16 s8; 0.6 to 0.9 for
+    planes of 4x4 and 7x7, and 0.8 to 1 for k3 s2, whose shorter runs it fills up.
+    """
+    return cost < 0.9 * other
+
+
+def _tables(problem: Problem, axes: tuple[Axis, ...], shares: Shares) -> Tables:
+    """Make the tables. The ranges, and with them the order of additions, do not depend on threads."""
+    tiles, block = problem.batch * prod(axis.tiles for axis in axes), _block(axes)
+    tasks = problem.groups * ceil(problem.channels, shares.channels) * ceil(problem.outputs, shares.outputs)
+    size = prod(axis[2] for axis in problem.axes) * problem.groups * problem.channels * problem.outputs
+    ranges = max(1, min(ceil(TASKS, tasks), ceil(tiles, RANGE), APART // size))
+    length = ceil(ceil(tiles, ranges), block) * block
+    ranges = ceil(tiles, length)
+    if problem.threads > 1:
+        most = ceil(shares.outputs, ceil(4 * problem.threads, tasks * ranges))
+        shares = shares._replace(outputs=min(problem.outputs, cut(problem.outputs, most, problem.lanes)))
+    return Tables(
+        [(axis.kind, axis.taps, axis.pixels, axis.step, axis.tiles) for axis in axes],
+        [ints(axis.first) for axis in axes],
+        (tiles, shares.channels, shares.outputs, block, length, ranges),
+    )
