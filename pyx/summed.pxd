@@ -15,13 +15,12 @@ cdef extern from "transpose.h" nogil:
     """
     #define SUMMING 4 /* vectors: enough that additions do not wait for each other */
     #define CHAINS (SUMMING * LANES)
+    #define SUMMED (32 * CHAINS) /* chains as short with all vectors */
     """
     enum:
         SUMMING
         CHAINS
-
-cdef enum:
-    SUMMED = 2048
+        SUMMED
 
 # A call; its arrays are g and y, its scratch the sums of tasks, [images][block][channel].
 cdef struct BiasJob:
