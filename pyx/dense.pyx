@@ -21,61 +21,15 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
 from upsampling._kernels.calls cimport Call, call_scratch, enter, keep, leave, perform, stopped
-from exchanged cimport GROUP, add_exchanged, groups_of, turn
+from exchanged cimport contract_exchanged, groups_of, most_blocks, row_of, vectors_of
 from minimal cimport DEPTH, add_by_points, mark_images, pack_rows
 from packing cimport pack_block
-from products cimport LANES, ROWS, Sums, add_products, real
+from products cimport LANES, ROWS, VECTORS, Sums, add_products, add_without_outside, real
 from runs cimport all_finite, fill
-from tiles cimport Axis, Part, Problem, Tile, copy_tile, store, width_of
+from tiles cimport Axis, Part, Problem, Tile, copy_tile, find_taps, store, width_of
 
 cdef extern from "simd.h" nogil:
     void* scratch(size_t bytes)
-
-
-cdef void add_without_outside(const Sums* s, Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t outside) noexcept nogil:
-    """As add_products, but for products with what lies outside: there b differs by one from b[outside]."""
-    cdef real chain[64]
-    cdef real a
-    cdef const real* b
-    cdef Py_ssize_t m, i, e, v, v0, count, at
-    for m in range(rows):
-        v0 = 0
-        while v0 < lanes:
-            count = min(64, lanes - v0)
-            at = m * s.y_row + v0
-            for v in range(count):
-                chain[v] = 0 if s.before == NULL else s.before[at + v]
-            for i in range(s.outer):
-                for e in range(s.inner):
-                    a = s.a[i * s.a_step + s.a_at[e] + m * s.a_row]
-                    b = s.b + i * s.b_step + s.b_at[e] + v0
-                    for v in range(count):
-                        chain[v] = chain[v] if b[outside + v] - b[v] == 1 else chain[v] + a * b[v]
-            for v in range(count):
-                if s.after != NULL:
-                    s.after[at + v] = chain[v]
-                    continue
-                if not s.fresh:
-                    chain[v] = s.y[at + v] + chain[v]
-                s.y[at + v] = chain[v] if s.last == NULL else chain[v] + s.last[m]
-            v0 += count
-
-
-cdef Py_ssize_t find_taps(const Problem* of, const Tile* tile, const Part* part) noexcept nogil:
-    """List the taps of a part that reach into x from somewhere in the tile; how many there are."""
-    cdef Py_ssize_t e, i, source, to = part.first_tap
-    cdef bint reached
-    for e in range(part.first_tap, part.first_tap + part.taps):
-        reached = True
-        for i in range(3):
-            source = of.source[3 * e + i] + of.axis[i].step * tile.first[i]
-            if source >= of.axis[i].size or source + of.axis[i].step * (tile.count[i] - 1) < 0:
-                reached = False
-        if reached:
-            tile.offset[to] = of.offset[e]
-            tile.weight_at[to] = of.weight_at[e]
-            to += 1
-    return to - part.first_tap
 
 
 cdef void add_part(
@@ -87,7 +41,9 @@ cdef void add_part(
     cdef Py_ssize_t block_step = part.block_step if part.block_step else channels * part.taps * ROWS
     cdef real bias[ROWS]
     cdef const real* w = tile.w + part.weight + tile.first_output * part.phases // ROWS * block_step
-    sums.inner = find_taps(of, tile, part)
+    sums.inner = find_taps(
+        of, part, &tile.first[0], &tile.count[0], tile.offset + part.first_tap, tile.weight_at + part.first_tap
+    )
     if part.block_step:
         w += c0 * part.channel_step
     else:
@@ -136,13 +92,8 @@ cdef void add_channels(const Problem* of, const Tile* tile) noexcept nogil:
         if of.careful:
             copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 1, c0 == 0, tile.outside)
         for i in range(of.parts):
-            if of.exchanged:
-                add_exchanged(of, tile, i, find_taps(of, tile, &of.part[i]), c0, channels)
-            else:
-                add_part(of, tile, &of.part[i], c0, channels)
+            add_part(of, tile, &of.part[i], c0, channels)
         c0 += channels
-    if of.exchanged:
-        turn(of, tile)
 
 
 cdef Py_ssize_t room_of(const Problem* of) noexcept nogil:
@@ -153,8 +104,8 @@ cdef Py_ssize_t room_of(const Problem* of) noexcept nogil:
 cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept nogil:
     """Put a tile and its scratch at `memory`, unless that is NULL; how many bytes they take."""
     cdef Py_ssize_t copied = (of.chunk * of.pitch + 2 * LANES) // LANES * LANES, width, sums, i
-    cdef Py_ssize_t outside = copied if careful else 0, chains = 0, spread = 0, products = 0, turned = 0
-    cdef Py_ssize_t outputs = min(of.share, of.outputs), outs = of.outs[0] * of.outs[1] * of.outs[2]
+    cdef Py_ssize_t outside = copied if careful else 0, chains = 0, spread = 0, products = 0, turned = 0, lists = 1
+    cdef Py_ssize_t outputs = min(of.piece, of.outputs), outs = of.outs[0] * of.outs[1] * of.outs[2]
     cdef Py_ssize_t head = sizeof(Tile) // 64 * 64 + 64
     cdef Tile* tile = <Tile*>memory
     width = width_of(of, of.images, of.axis[0].tile, of.axis[1].tile, of.axis[2].tile)
@@ -166,7 +117,8 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
             products = max(products, of.part[i].taps * (outputs * of.part[i].phases // outs * width + LANES))
     elif of.exchanged:
         for i in range(of.parts):
-            turned += groups_of(outputs, &of.part[i]) * GROUP * width
+            turned += vectors_of(outputs, &of.part[i]) * LANES * width
+        lists = most_blocks(of)
     elif of.chunk % of.block and of.chunk < of.channels:
         chains = sums
     i = copied + outside + sums + chains + spread + products + turned + LANES  # whole vectors of sums are read
@@ -179,9 +131,11 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         tile.products = tile.spread + spread
         tile.turned = tile.products + products
         tile.offset = <Py_ssize_t*>(tile.copied + i)
-        tile.weight_at = tile.offset + of.taps
+        tile.weight_at = tile.offset + lists * of.taps
+        tile.reached = tile.weight_at + lists * of.taps
+        tile.lane = tile.reached + lists
         memset(tile.copied, 0, (copied + outside) * sizeof(real))
-    return head + i * sizeof(real) + 2 * of.taps * sizeof(Py_ssize_t)
+    return head + i * sizeof(real) + 2 * lists * (of.taps + 1) * sizeof(Py_ssize_t)
 
 
 cdef void do_task(
@@ -211,6 +165,9 @@ cdef void do_task(
     if of.minimal:
         add_by_points(of, tile)
         mark_images(of, tile, marks + n)
+    elif of.exchanged:
+        contract_exchanged(of, tile)
+        return
     else:
         add_channels(of, tile)
     store(of, tile)
@@ -296,7 +253,7 @@ cdef bint pack(Call* call, const Pass* part, const real* w, real* packed) noexce
     cdef const Problem* of = &part.of
     cdef const Part* rows
     cdef Py_ssize_t task, i, group, block, blocks, c, count, first = 0
-    cdef Py_ssize_t chunks = (of.channels + of.chunk - 1) // of.chunk, height
+    cdef Py_ssize_t chunks = (of.channels + of.chunk - 1) // of.chunk
     cdef const real* source
     cdef real* to
     cdef int bad = 0
@@ -304,22 +261,46 @@ cdef bint pack(Call* call, const Pass* part, const real* w, real* packed) noexce
         return pack_by_points(call, part, w, packed)
     for i in range(of.parts):
         rows = &of.part[i]
-        height = GROUP if of.exchanged else ROWS
-        blocks = (of.outputs * rows.phases + height - 1) // height
+        blocks = (of.outputs * rows.phases + ROWS - 1) // ROWS
+        if of.exchanged:
+            bad |= pack_exchanged(call, part, rows, part.tap + first, w, packed)
+            blocks = 0
         for task in prange(part.groups * chunks * blocks, num_threads=call.threads, schedule="static"):
             block = task % blocks
             c = task // blocks % chunks * of.chunk
             group = task // blocks // chunks
             count = min(of.chunk, of.channels - c)
-            to = packed + group * part.group_weights + rows.weight + (c * blocks + block * count) * rows.taps * height
+            to = packed + group * part.group_weights + rows.weight + (c * blocks + block * count) * rows.taps * ROWS
             source = w + group * part.ws[0] + c * part.ws[1]
-            if of.exchanged:
-                pack_block(GROUP, source, block * height, of.outputs, count, part.ws, rows, part.tap + first, to)
-            else:
-                pack_block(ROWS, source, block * height, of.outputs, count, part.ws, rows, part.tap + first, to)
-            bad |= not all_finite(to, count * rows.taps * height)
+            pack_block(ROWS, source, block * ROWS, of.outputs, count, part.ws, rows, part.tap + first, to)
+            bad |= not all_finite(to, count * rows.taps * ROWS)
         first += rows.phases * rows.taps
     return not bad
+
+
+cdef bint pack_exchanged(
+    Call* call, const Pass* part, const Part* rows, const Py_ssize_t* tap, const real* w, real* packed
+) noexcept nogil:
+    """Pack a part as exchanged.pxd reads it; whether something is not finite."""
+    cdef const Problem* of = &part.of
+    cdef Py_ssize_t task, group, piece, first, wide, count, vectors
+    cdef Py_ssize_t pieces = (of.outputs + of.piece - 1) // of.piece, groups = groups_of(vectors_of(of.piece, rows))
+    cdef real* to
+    cdef int bad = 0
+    for task in prange(part.groups * pieces * groups, num_threads=call.threads, schedule="static"):
+        piece = task // groups % pieces * of.piece
+        group = task // groups // pieces
+        vectors = vectors_of(min(of.piece, of.outputs - piece), rows)
+        if task % groups >= groups_of(vectors):
+            continue  # the last piece may be smaller
+        first = row_of(task % groups, vectors)
+        wide = row_of(task % groups + 1, vectors) - first
+        first = piece * rows.phases + first
+        count = of.channels * rows.taps
+        to = packed + group * part.group_weights + rows.weight + first * count
+        pack_block(wide, w + group * part.ws[0], first, of.outputs, of.channels, part.ws, rows, tap, to)
+        bad |= not all_finite(to, wide * count)
+    return bad
 
 
 cdef bint pack_by_points(Call* call, const Pass* part, const real* w, real* packed) noexcept nogil:
@@ -476,7 +457,7 @@ cdef class Passes:
         cdef Problem* of = &to.of
         cdef Axis* axis
         cdef Py_ssize_t i
-        of.images, of.share, of.chunk, of.segment_size, of.pitch = tables.tile.tolist()
+        of.images, of.share, of.chunk, of.segment_size, of.pitch, of.piece = tables.tile.tolist()
         of.block = tables.block
         for i in range(3):
             axis = &of.axis[i]
@@ -592,5 +573,5 @@ def transposed(
 
 
 def shape():
-    """Lanes of a vector, rows of a block and rows of a group, which the plan must know."""
-    return LANES, ROWS, GROUP
+    """Lanes of a vector, rows of a block and vectors of a group, which the plan must know."""
+    return LANES, ROWS, VECTORS

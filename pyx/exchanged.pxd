@@ -1,96 +1,323 @@
-"""Transposed convolution of small planes: vectors along the rows of the weights, pixels in the place of rows.
+"""Transposed convolution with packed weights: vectors along the rows of the weights, pixels in the place of rows.
 
-The sums of a part lie as [lane of the tile][row], rows (output channel, phase) in groups of GROUP, and are turned when
-they are complete. Packed weights lie as they are read: [chunk of channels][group][channel][tap][GROUP]. Chains are the
-same as in dense.pyx, and so are the bits.
+Rows are (output channel, phase). The vectors of a piece of the output channels, whose sums are in scratch at once, are
+cut into groups of up to VECTORS, about equal, and the rows of the tile into blocks of up to ROWS pixels. Weights lie
+as they are read, [part][piece][group][channel][tap][row of the group], and sums [part][group][lane][row of the group];
+these are turned when they are complete.
+
+Order of work: the groups of a part, blocks of channels, blocks of pixels, so that the weights of a block of channels
+are read by all pixels of the tile while they are in the first cache. Taps that no pixel of a block reaches are left
+out. Chains are the same as in dense.pyx, and so are the bits.
 """
 
-from products cimport LANES, ROWS, VECTORS, Sums, add_products, real, vec, vload, vset, vstore
-from runs cimport transpose
-from tiles cimport Part, Problem, Tile
+from products cimport LANES, ROWS, VECTORS, real, vec, vload, vset, vstore
+from runs cimport count_of, transpose
+from tiles cimport Part, Problem, Tile, copy_tile, find_taps, store, width_of
 
 cdef extern from "simd.h" nogil:
     """
-    #define GROUP (VECTORS * LANES)
+    /* Packed weights come from far, and are asked for some 24 taps before they are read. */
+    static inline void ask_ahead(const real *p) { __builtin_prefetch((const char *)p + 4096); }
+    /* Inlined, so that loops over pixels and vectors unroll and the sums stay in registers. */
+    struct group_sums;
+    static inline __attribute__((always_inline)) void group_products(int, int, const struct group_sums *);
+    static inline __attribute__((always_inline)) void pixels_products(int, int, const struct group_sums *);
     """
-    enum:
-        GROUP
+    void ask_ahead(const real* p)
+
+# Some blocks of as many pixels each, and a block of channels.
+cdef struct Sums "group_sums":
+    Py_ssize_t blocks
+    Py_ssize_t channels
+    const real* x
+    Py_ssize_t x_step  # from channel to channel, as w_step
+    const real* w
+    Py_ssize_t w_step
+    real* y
+    Py_ssize_t y_row  # from pixel to pixel
+    const Py_ssize_t* lane  # of each block the first lane
+    const Py_ssize_t* taps  # and the taps,
+    const Py_ssize_t* x_at  # which are listed here and
+    const Py_ssize_t* w_at  # here,
+    Py_ssize_t listed  # with so much room for each block
+    bint fresh  # the chains are the first in y
 
 
-cdef inline Py_ssize_t groups_of(Py_ssize_t outputs, const Part* part) noexcept nogil:
-    return (outputs * part.phases + GROUP - 1) // GROUP
+cdef inline Py_ssize_t vectors_of(Py_ssize_t outputs, const Part* part) noexcept nogil:
+    return (outputs * part.phases + LANES - 1) // LANES
+
+
+cdef inline Py_ssize_t groups_of(Py_ssize_t vectors) noexcept nogil:
+    return (vectors + VECTORS - 1) // VECTORS
+
+
+cdef inline Py_ssize_t row_of(Py_ssize_t group, Py_ssize_t vectors) noexcept nogil:
+    """The first row of a group of a piece of so many vectors."""
+    return group * vectors // groups_of(vectors) * LANES
+
+
+cdef inline void products "group_products"(int pixels, int vectors, const Sums* s) noexcept nogil:
+    """One chain for each of some neighbouring pixels and the rows of a group, block by block."""
+    cdef vec total[8][3]
+    cdef vec part[3]
+    cdef const real* x
+    cdef const real* w
+    cdef const real* xe
+    cdef const real* we
+    cdef const Py_ssize_t* x_at = s.x_at
+    cdef const Py_ssize_t* w_at = s.w_at
+    cdef real* y
+    cdef Py_ssize_t block, _c, e, taps
+    cdef int m, v
+    for block in range(s.blocks):
+        x = s.x + s.lane[block]
+        y = s.y + s.lane[block] * s.y_row
+        w = s.w
+        taps = s.taps[block]
+        for m in range(pixels):
+            for v in range(vectors):
+                total[m][v] = vset(0)
+        for _c in range(s.channels):
+            for e in range(taps):
+                xe = x + x_at[e]
+                we = w + w_at[e] * (vectors * LANES)
+                for v in range(vectors):
+                    ask_ahead(we + v * LANES)
+                    part[v] = vload(we + v * LANES)
+                for m in range(pixels):
+                    for v in range(vectors):
+                        total[m][v] = total[m][v] + xe[m] * part[v]
+            x += s.x_step
+            w += s.w_step
+        if not s.fresh:
+            for m in range(pixels):
+                for v in range(vectors):
+                    total[m][v] = vload(y + m * s.y_row + v * LANES) + total[m][v]
+        for m in range(pixels):
+            for v in range(vectors):
+                vstore(y + m * s.y_row + v * LANES, total[m][v])
+        x_at += s.listed
+        w_at += s.listed
+
+
+cdef inline void of_pixels "pixels_products"(int pixels, int vectors, const Sums* s) noexcept nogil:
+    if vectors == 1:
+        products(pixels, 1, s)
+    elif vectors == 2:
+        products(pixels, 2, s)
+    else:
+        products(pixels, VECTORS, s)
+
+
+cdef inline void add_chains(int pixels, int vectors, const Sums* s) noexcept nogil:
+    """The chains of 1 to ROWS pixels and 1 to VECTORS vectors."""
+    if ROWS == 8 and pixels == 8:
+        of_pixels(8, vectors, s)
+    elif ROWS == 8 and pixels == 7:
+        of_pixels(7, vectors, s)
+    elif ROWS == 8 and pixels == 6:
+        of_pixels(6, vectors, s)
+    elif ROWS == 8 and pixels == 5:
+        of_pixels(5, vectors, s)
+    elif pixels == 4:
+        of_pixels(4, vectors, s)
+    elif pixels == 3:
+        of_pixels(3, vectors, s)
+    elif pixels == 2:
+        of_pixels(2, vectors, s)
+    else:
+        of_pixels(1, vectors, s)
+
+
+cdef inline Py_ssize_t most_blocks(const Problem* of) noexcept nogil:
+    """The blocks of a tile, or more."""
+    cdef Py_ssize_t rows = of.images * of.axis[0].tile * of.axis[1].tile
+    cdef Py_ssize_t lanes = width_of(of, of.images, of.axis[0].tile, of.axis[1].tile, of.axis[2].tile)
+    return max(rows * count_of(of.axis[2].tile, ROWS), count_of(lanes, ROWS))
+
+
+cdef inline void cut_pixels(const Problem* of, Tile* tile, const Part* part) noexcept nogil:
+    """List the blocks of a tile, first those that are longer by one pixel, and for each the taps that reach into x.
+
+    Rows are cut into about equal blocks, so that no lane between rows is computed; short rows are cut together.
+    """
+    cdef bint by_rows = 2 * tile.count[2] >= ROWS, longer
+    cdef Py_ssize_t pixels = tile.count[2] if by_rows else tile.lanes, blocks = count_of(pixels, ROWS)
+    cdef Py_ssize_t rows = tile.images * tile.count[0] * tile.count[1] if by_rows else 1, row, block, at, i
+    cdef Py_ssize_t first[3]
+    cdef Py_ssize_t count[3]
+    tile.blocks = tile.longer = 0
+    tile.pixels = pixels // blocks
+    for i in range(3):
+        first[i] = tile.first[i]
+        count[i] = 1 if by_rows else tile.count[i]
+    for i in range(2):
+        longer = i == 0
+        for row in range(rows):
+            for block in range(blocks):
+                if (block < pixels % blocks) != longer:
+                    continue
+                at = block * tile.pixels + min(block, pixels % blocks)
+                if by_rows:
+                    first[0] = tile.first[0] + row // tile.count[1] % tile.count[0]
+                    first[1] = tile.first[1] + row % tile.count[1]
+                    first[2] = tile.first[2] + at
+                    count[2] = tile.pixels + longer
+                    at += lane_of(of, tile, row)
+                tile.lane[tile.blocks] = at
+                at = tile.blocks * of.taps
+                tile.reached[tile.blocks] = find_taps(of, part, first, count, tile.offset + at, tile.weight_at + at)
+                tile.blocks += 1
+        if longer:
+            tile.longer = tile.blocks
+
+
+cdef inline Py_ssize_t lane_of(const Problem* of, const Tile* tile, Py_ssize_t row) noexcept nogil:
+    """The first lane of a row of the tile."""
+    cdef Py_ssize_t h = row % tile.count[1], d = row // tile.count[1] % tile.count[0]
+    cdef Py_ssize_t n = row // tile.count[1] // tile.count[0]
+    n = n * (of.axis[0].tile + of.axis[0].reach) + d
+    return (n * (of.axis[1].tile + of.axis[1].reach) + h) * (of.axis[2].tile + of.axis[2].reach)
 
 
 cdef inline real* sums_of(const Problem* of, const Tile* tile, Py_ssize_t number) noexcept nogil:
-    """Where the sums of a part lie; of the part after the last: where they end."""
+    """Where the sums of a part lie."""
     cdef real* at = tile.turned
     cdef Py_ssize_t i
     for i in range(number):
-        at += groups_of(tile.outputs, &of.part[i]) * GROUP * tile.width
+        at += vectors_of(tile.outputs, &of.part[i]) * LANES * tile.width
     return at
 
 
-cdef inline void add_exchanged(
-    const Problem* of, const Tile* tile, Py_ssize_t number, Py_ssize_t taps, Py_ssize_t c0, Py_ssize_t channels
+cdef inline void add_groups(
+    const Problem* of, Tile* tile, Py_ssize_t number, Py_ssize_t c0, Py_ssize_t channels
 ) noexcept nogil:
-    """Add the products of some channels, whole blocks or the last, with `taps` taps that were found."""
+    """Add the products of some channels, whole blocks or the last, to the sums of a part."""
     cdef const Part* part = &of.part[number]
-    cdef Py_ssize_t groups = groups_of(tile.outputs, part), group, lane, c, end
-    cdef Py_ssize_t step = channels * part.taps * GROUP
-    cdef real* y = sums_of(of, tile, number)
-    cdef const real* w = tile.w + part.weight + c0 * part.taps * groups_of(of.outputs, part) * GROUP
+    cdef Py_ssize_t vectors = vectors_of(tile.outputs, part), group, row, wide, c
+    cdef const real* w = tile.w + part.weight + tile.first_output * part.phases * of.channels * part.taps
     cdef Sums sums
-    w += tile.first_output * part.phases // GROUP * step
-    sums.inner = taps
-    sums.a_row = 1
-    sums.a_step = of.pitch
-    sums.a_at = tile.offset + part.first_tap
-    sums.b_step = part.taps * GROUP
-    sums.b_at = tile.weight_at + part.first_tap
-    sums.y_row = groups * GROUP
-    sums.before = sums.after = sums.last = NULL
-    for group in range(groups):
-        lane = 0
-        while lane < tile.lanes:
-            sums.y = y + lane * sums.y_row + group * GROUP
-            c = 0
-            while c < channels:
-                sums.outer = min(of.block, channels - c)
-                end = c0 + c + sums.outer
-                sums.a = tile.copied + c * of.pitch + lane
-                sums.b = w + group * step + c * sums.b_step
-                sums.fresh = end <= of.block
-                add_products(min(<Py_ssize_t>ROWS, tile.lanes - lane), &sums, GROUP)
-                c += of.block
-            lane += ROWS
+    cut_pixels(of, tile, part)
+    sums.x_step = of.pitch
+    sums.listed = of.taps
+    for group in range(groups_of(vectors)):
+        row = row_of(group, vectors)
+        wide = row_of(group + 1, vectors) - row
+        sums.w_step = part.taps * wide
+        sums.w = w + row * of.channels * part.taps + c0 * sums.w_step
+        sums.y = sums_of(of, tile, number) + row * tile.width
+        sums.y_row = wide
+        c = 0
+        while c < channels:
+            sums.channels = min(of.block, channels - c)
+            sums.fresh = c0 + c == 0
+            sums.x = tile.copied + c * of.pitch
+            add_blocks(tile, 0, tile.longer, tile.pixels + 1, wide // LANES, &sums)
+            add_blocks(tile, tile.longer, tile.blocks, tile.pixels, wide // LANES, &sums)
+            sums.w += sums.channels * sums.w_step
+            c += of.block
+
+
+cdef inline void add_blocks(
+    const Tile* tile, Py_ssize_t first, Py_ssize_t end, Py_ssize_t pixels, Py_ssize_t vectors, Sums* sums
+) noexcept nogil:
+    """Add the chains of some blocks of as many pixels each."""
+    sums.blocks = end - first
+    sums.lane = tile.lane + first
+    sums.taps = tile.reached + first
+    sums.x_at = tile.offset + first * sums.listed
+    sums.w_at = tile.weight_at + first * sums.listed
+    if first < end:
+        add_chains(pixels, vectors, sums)
 
 
 cdef inline void turn(const Problem* of, const Tile* tile) noexcept nogil:
     """Put the sums where the other ways have them, [row][lane], and add the bias."""
+    cdef Py_ssize_t i, row, group, vectors, first
     cdef const Part* part
-    cdef Py_ssize_t i, row, rows, lane, across
-    cdef const real* turned
+    cdef const real* sums
     cdef real* to
-    cdef vec bias
     for i in range(of.parts):
         part = &of.part[i]
-        rows = tile.outputs * part.phases
-        across = groups_of(tile.outputs, part) * GROUP
-        turned = sums_of(of, tile, i)
+        vectors = vectors_of(tile.outputs, part)
         to = tile.sums + tile.outputs * part.first_phase * tile.width
-        row = 0
-        while row < rows:
-            lane = 0
-            while lane < tile.lanes:
-                transpose(
-                    turned + lane * across + row, across, min(<Py_ssize_t>LANES, tile.lanes - lane),
-                    min(<Py_ssize_t>LANES, rows - row), to + row * tile.width + lane, tile.width,
+        for group in range(groups_of(vectors)):
+            first = row_of(group, vectors)
+            sums = sums_of(of, tile, i) + first * tile.width
+            row = first
+            while row < row_of(group + 1, vectors):
+                turn_rows(
+                    tile, part, row, sums + row - first, row_of(group + 1, vectors) - first, to + row * tile.width
                 )
-                lane += LANES
-            row += LANES
-        for row in range(rows):
-            bias = vset(tile.bias[row // part.phases])
-            lane = 0
-            while lane < tile.width:
-                vstore(to + row * tile.width + lane, vload(to + row * tile.width + lane) + bias)
-                lane += LANES
+                row += LANES
+
+
+cdef inline void turn_rows(
+    const Tile* tile, const Part* part, Py_ssize_t row, const real* sums, Py_ssize_t wide, real* to
+) noexcept nogil:
+    """A vector of rows from `row` on, of a group of `wide` rows."""
+    cdef Py_ssize_t lane = 0, i, rows = min(<Py_ssize_t>LANES, tile.outputs * part.phases - row)
+    cdef vec bias[LANES]
+    for i in range(rows):
+        bias[i] = vset(tile.bias[(row + i) // part.phases])
+    while lane < tile.lanes:
+        transpose(
+            sums + lane * wide, wide, min(<Py_ssize_t>LANES, tile.lanes - lane), rows, to + lane, tile.width,
+        )
+        for i in range(rows):
+            vstore(to + i * tile.width + lane, vload(to + i * tile.width + lane) + bias[i])
+        lane += LANES
+
+
+cdef inline bint in_order(const Problem* of) noexcept nogil:
+    """Whether the rows of an image lie in y as they do in the sums: its output is one pixel of each phase."""
+    cdef bint alone = of.axis[0].domain == 1 and of.axis[1].domain == 1 and of.axis[2].domain == 1
+    return alone and of.parts == 1 and of.ys[1] == of.phases * <Py_ssize_t>sizeof(real)
+
+
+cdef inline void store_in_order(const Problem* of, const Tile* tile) noexcept nogil:
+    """Write y, run by run of rows that belong to an output channel and a group."""
+    cdef Py_ssize_t vectors = vectors_of(tile.outputs, &of.part[0]), group = 0, row = 0, end, first, n, i, m, run
+    cdef const real* sums
+    cdef real* y
+    cdef real bias
+    while row < tile.outputs * of.phases:
+        while row >= row_of(group + 1, vectors):
+            group += 1
+        first = row_of(group, vectors)
+        end = row_of(group + 1, vectors)
+        m = row // of.phases
+        run = min((m + 1) * of.phases, end) - row
+        bias = tile.bias[m]
+        for n in range(tile.images):
+            sums = tile.turned + first * tile.width + n * (end - first) + row - first
+            y = <real*>(tile.y + n * of.ys[0]) + row
+            for i in range(run):
+                y[i] = sums[i] + bias
+        row += run
+
+
+cdef inline void contract_exchanged(const Problem* of, Tile* tile) noexcept nogil:
+    """Write a tile, piece by piece of its output channels; x is copied once where scratch has room for all of it."""
+    cdef Py_ssize_t left = tile.outputs, c0, channels, i
+    if of.chunk >= of.channels:
+        copy_tile(of, tile, tile.x, of.channels, 0, True, tile.copied)
+    while left > 0:
+        tile.outputs = min(of.piece, left)
+        c0 = 0
+        while c0 < of.channels:
+            channels = min(of.chunk, of.channels - c0)
+            if of.chunk < of.channels:
+                copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 0, c0 == 0, tile.copied)
+            for i in range(of.parts):
+                add_groups(of, tile, i, c0, channels)
+            c0 += channels
+        if in_order(of):
+            store_in_order(of, tile)
+        else:
+            turn(of, tile)
+            store(of, tile)
+        left -= of.piece
+        tile.first_output += of.piece
+        tile.bias += of.piece
+        tile.y += of.piece * of.ys[1]

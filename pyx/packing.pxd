@@ -10,8 +10,8 @@ cdef extern from "simd.h" nogil:
     static inline __attribute__((always_inline)) void pack_rows_of(
         int, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const ptrdiff_t *, const struct part *, const ptrdiff_t *,
         real *);
-    /* On Arm64 a group of float64 is lower than a block. */
-    #define HIGHEST (GROUP > ROWS ? GROUP : ROWS)
+    /* Of float64 a group may be lower than a block. */
+    #define HIGHEST (VECTORS * LANES > ROWS ? VECTORS * LANES : ROWS)
     """
     enum:
         HIGHEST
@@ -21,7 +21,7 @@ cdef inline void pack_block "pack_rows_of"(
     int height, const real* w, Py_ssize_t row, Py_ssize_t outputs, Py_ssize_t channels, const Py_ssize_t* ws,
     const Part* part, const Py_ssize_t* tap, real* to,
 ) noexcept nogil:
-    """[channel][tap][height] from w, `height` (ROWS or GROUP) rows from `row` on, with zeros for what is not there."""
+    """[channel][tap][height] from w, `height` rows (ROWS, or a group) from `row` on, zeros for what is not there."""
     cdef Py_ssize_t _c, e, k
     cdef Py_ssize_t at[HIGHEST]
     cdef const Py_ssize_t* taps[HIGHEST]

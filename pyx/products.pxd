@@ -136,3 +136,34 @@ cdef inline void add_products(int rows, const Sums* s, Py_ssize_t lanes) noexcep
         along(2, s, lanes)
     else:
         along(1, s, lanes)
+
+
+cdef inline void add_without_outside(
+    const Sums* s, Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t outside
+) noexcept nogil:
+    """As add_products, but for products with what lies outside: there b differs by one from b[outside]."""
+    cdef real chain[64]
+    cdef real a
+    cdef const real* b
+    cdef Py_ssize_t m, i, e, v, v0, count, at
+    for m in range(rows):
+        v0 = 0
+        while v0 < lanes:
+            count = min(64, lanes - v0)
+            at = m * s.y_row + v0
+            for v in range(count):
+                chain[v] = 0 if s.before == NULL else s.before[at + v]
+            for i in range(s.outer):
+                for e in range(s.inner):
+                    a = s.a[i * s.a_step + s.a_at[e] + m * s.a_row]
+                    b = s.b + i * s.b_step + s.b_at[e] + v0
+                    for v in range(count):
+                        chain[v] = chain[v] if b[outside + v] - b[v] == 1 else chain[v] + a * b[v]
+            for v in range(count):
+                if s.after != NULL:
+                    s.after[at + v] = chain[v]
+                    continue
+                if not s.fresh:
+                    chain[v] = s.y[at + v] + chain[v]
+                s.y[at + v] = chain[v] if s.last == NULL else chain[v] + s.last[m]
+            v0 += count

@@ -1,6 +1,6 @@
 """What a tile of transposed convolution is, and how its numbers come from x and go to y; dense.pyx says the rest."""
 
-from runs cimport LANES, copy_runs, fill, real, transpose
+from runs cimport LANES, copy_channels, copy_runs, fill, real, transpose
 
 cdef extern from "transpose.h" nogil:
     void interleave(const real** rows, Py_ssize_t phases, Py_ssize_t count, real* to)
@@ -23,7 +23,8 @@ cdef struct Axis:
 
 # Phases that read the same inputs. Their rows are (output channel, phase), in blocks of ROWS; the weight of row r of
 # block b, channel c and tap e lies at weight + b * block_step + c * channel_step + r * row_step + weight_at[e]. Packed
-# weights have no block_step, but lie as they are read: [chunk of channels][block][channel][tap][row].
+# weights have no block_step, but lie as they are read: [chunk of channels][block][channel][tap][row], or as in
+# exchanged.pxd.
 cdef struct Part "part":
     Py_ssize_t taps
     Py_ssize_t phases
@@ -42,7 +43,8 @@ cdef struct Problem:
     Py_ssize_t images  # most in a tile
     Py_ssize_t channels  # of a group
     Py_ssize_t outputs  # of a group
-    Py_ssize_t share  # most output channels of a task
+    Py_ssize_t share  # most output channels of a task,
+    Py_ssize_t piece  # and most of which sums are in scratch at once
     Py_ssize_t block  # channels of a chain
     Py_ssize_t chunk  # channels in scratch at once: blocks, or a divisor of a block, or all
     Py_ssize_t parts
@@ -82,7 +84,32 @@ cdef struct Tile:
     real* spread  # x at the points of minimal filtering,
     real* products  # and the sums of products at each of them
     Py_ssize_t* offset  # of the taps that reach into x from somewhere in the tile,
-    Py_ssize_t* weight_at  # at the places of their parts' taps
+    Py_ssize_t* weight_at  # at the places of their parts' taps, or for each block of pixels as exchanged.pxd cuts them:
+    Py_ssize_t* reached  # how many taps it has,
+    Py_ssize_t* lane  # where it begins;
+    Py_ssize_t blocks  # how many blocks there are,
+    Py_ssize_t longer  # of which the first have one pixel more than
+    Py_ssize_t pixels
+
+
+cdef inline Py_ssize_t find_taps(
+    const Problem* of, const Part* part, const Py_ssize_t* first, const Py_ssize_t* count, Py_ssize_t* offset,
+    Py_ssize_t* weight_at,
+) noexcept nogil:
+    """List the taps of a part that reach into x from somewhere in a box of outputs; how many there are."""
+    cdef Py_ssize_t e, i, source, found = 0
+    cdef bint reached
+    for e in range(part.first_tap, part.first_tap + part.taps):
+        reached = True
+        for i in range(3):
+            source = of.source[3 * e + i] + of.axis[i].step * first[i]
+            if source >= of.axis[i].size or source + of.axis[i].step * (count[i] - 1) < 0:
+                reached = False
+        if reached:
+            offset[found] = of.offset[e]
+            weight_at[found] = of.weight_at[e]
+            found += 1
+    return found
 
 
 cdef inline void copy_row(
@@ -104,14 +131,23 @@ cdef inline void copy_row(
         to += of.segment_size
 
 
+cdef inline bint of_whole_rows(const Problem* of, const Tile* tile) noexcept nogil:
+    """Whether rows of x are copied whole, so that those of a plane follow each other in x and in scratch."""
+    cdef const Axis* w = &of.axis[2]
+    cdef bint whole = w.segments == 1 and w.step == 1 and w.segment[0] + tile.first[2] == 0
+    whole = whole and tile.count[2] + w.reach == w.size and w.tile + w.reach == w.size and of.axis[1].step == 1
+    return whole and of.xs[4] == sizeof(real) and of.xs[3] == w.size * <Py_ssize_t>sizeof(real)
+
+
 cdef inline void copy_tile(
     const Problem* of, const Tile* tile, const char* x, Py_ssize_t channels, real outside, bint anew, real* to
 ) noexcept nogil:
     """All segments of some channels, with `outside` where they reach beyond x."""
     cdef const Axis* d = &of.axis[0]
     cdef const Axis* h = &of.axis[1]
-    cdef Py_ssize_t sd, sh, n, i, j, at_d, at_h, length = of.axis[2].tile + of.axis[2].reach
-    cdef bint inside
+    cdef Py_ssize_t sd, sh, n, i, j, rows, at_d, at_h, length = of.axis[2].tile + of.axis[2].reach
+    cdef bint inside, whole = of_whole_rows(of, tile)
+    cdef const char* source
     cdef real* row
     for sd in range(d.segments):
         for sh in range(h.segments):
@@ -119,13 +155,19 @@ cdef inline void copy_tile(
                 for i in range(tile.count[0] + d.reach):
                     at_d = d.segment[sd] + (tile.first[0] + i) * d.step
                     row = to + (n * (d.tile + d.reach) + i) * (h.tile + h.reach) * length
-                    for j in range(tile.count[1] + h.reach):
+                    j = 0
+                    while j < tile.count[1] + h.reach:
                         at_h = h.segment[sh] + (tile.first[1] + j) * h.step
                         inside = 0 <= at_d < d.size and 0 <= at_h < h.size
-                        copy_row(
-                            of, tile, x + n * of.xs[0] + at_d * of.xs[2] + at_h * of.xs[3] if inside else x, channels,
-                            inside, outside, anew, row + j * length,
-                        )
+                        source = x + n * of.xs[0] + at_d * of.xs[2] + at_h * of.xs[3] if inside else x
+                        rows = min(tile.count[1] + h.reach - j, h.size - at_h) if inside and whole else 1
+                        if rows > 1:
+                            copy_channels(
+                                source, of.xs[1], sizeof(real), rows * length, channels, row + j * length, of.pitch
+                            )
+                        else:
+                            copy_row(of, tile, source, channels, inside, outside, anew, row + j * length)
+                        j += rows
             to += of.axis[2].segments * of.segment_size
 
 

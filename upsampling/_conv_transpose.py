@@ -85,7 +85,7 @@ def _run_plan(
 
 
 def _apart(kernel: Any, problem: Problem) -> Any:
-    return _passes(kernel, problem._replace(merged=False, minimal=False, group=0))
+    return _passes(kernel, problem._replace(merged=False, minimal=False, vectors=0))
 
 
 def _contract(
@@ -107,7 +107,7 @@ def _contract(
     if steps := _conv_plain.steps(_precision(y.dtype)[0], axes, spec.groups, x, w, bias, y, forward):
         return steps
     kernel = _kernels.load("dense", _precision(y.dtype)[0])
-    lanes, rows, group = kernel.shape()
+    lanes, rows, vectors = kernel.shape()
     problem = Problem(
         tuple(axes),
         forward,
@@ -121,7 +121,7 @@ def _contract(
         y.itemsize,
         True,
         _conv_minimal.allowed() and y.dtype.kind == "f",
-        0 if kept is None else group,
+        0 if kept is None else vectors,
     )
     if y.dtype == np.uint64:
         # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.

@@ -41,7 +41,10 @@ MOST_PHASES = 1024  # of all axes in one pass of the kernel
 SUMS = 2**19  # bytes of sums in a task's scratch
 NEAR = 24 * 2**10  # bytes of copies that stay in a processor's first cache
 MOST_PIXELS = 256  # of a tile in which vectors run along rows of the weights
-EXCHANGED = 1.8  # products in a cycle then
+PIECE = 192  # rows of which sums are in scratch then
+EXCHANGED = 2.0  # vectors of products in a cycle then,
+WEIGHTS = 4.0  # cycles for a vector of weights that is read,
+TURNED = 20.0  # and for a vector of sums of a pixel that is turned
 DIRECT = 4  # most tiles for which weights are read where they lie: packing pays when they are read more often
 
 
@@ -202,6 +205,8 @@ def _choose(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
     taps = [int(np.diff(phases.first).max()) for phases in axes]
     block = problem.block()
     best, chosen = float("inf"), None
+    exchanged = problem.vectors > 0 and not any((part.tap < 0).any() for part in parts)
+    piece = _piece(problem, parts) if exchanged else 0
     for layouts in itertools.product(*map(layouts_of, axes)):
         boxes = {box_of(problem, domain, layouts, vectors * problem.lanes) for vectors in (96, 48, 24, 12, 6, 3)}
         for box in sorted(boxes):
@@ -219,27 +224,54 @@ def _choose(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
                     cost *= 4
                 if cost < best:
                     best, chosen = cost, Tile(box[0], box[1:], layouts, share, _chunk(problem, copied))
-            if problem.group and lanes <= MOST_PIXELS and not any((part.tap < 0).any() for part in parts):
+            chunk = max(block, min(problem.channels, COPIES // copied // block * block))
+            room = 2 * piece * rows * lanes * problem.itemsize + chunk * copied
+            if exchanged and lanes <= MOST_PIXELS and room <= 3 * SUMS:
                 reached /= max(1, products)
-                for share in _exchanged_shares(problem, parts):
-                    if share * rows * lanes * problem.itemsize > SUMS and best < float("inf"):
-                        continue
-                    cost = sum(p.taps * ceil(share * p.phases, problem.group) for p in parts) * reached
-                    cost *= problem.channels * ceil(lanes, problem.rows) * problem.rows * problem.group
-                    cost = cost / problem.lanes / EXCHANGED + share * rows * lanes + shared + 500
-                    cost *= ceil(tiles * ceil(problem.outputs, share), problem.threads)
+                own, shared = _exchanged_cost(problem, parts, reached, layouts, box, lanes, piece)
+                shared *= 1 if chunk >= problem.channels else ceil(problem.outputs, piece)
+                for count in (1, problem.threads, 4 * problem.threads):
+                    share = min(problem.outputs, ceil(ceil(problem.outputs, count), piece) * piece)
+                    cost = ceil(tiles * ceil(problem.outputs, share), problem.threads) * (own * share + shared + 500)
                     if cost < best:
-                        chunk = max(block, _chunk(problem, copied))
-                        best, chosen = cost, Tile(box[0], box[1:], layouts, share, min(problem.channels, chunk), True)
+                        best, chosen = cost, Tile(box[0], box[1:], layouts, share, min(problem.channels, chunk), piece)
     assert chosen is not None
     return chosen
 
 
-def _exchanged_shares(problem: Problem, parts: list[Part]) -> set[int]:
-    """Return some sizes of the shares of output channels that begin with a group of rows in every part."""
-    unit = lcm(*(problem.group // gcd(problem.group, part.phases) for part in parts))
-    counts = (1, problem.threads, 4 * problem.threads)
-    return {min(problem.outputs, cut(problem.outputs, ceil(problem.outputs, count), unit)) for count in counts}
+def _piece(problem: Problem, parts: list[Part]) -> int:
+    """Return how many output channels are summed at once where vectors run along rows.
+
+    They depend on the weights alone, so that these are packed once. They fill groups of vectors in every part.
+    """
+    unit = lcm(*(problem.lanes // gcd(problem.lanes, part.phases) for part in parts))
+    group = unit * problem.vectors
+    rows = sum(part.phases for part in parts)
+    return min(problem.outputs, group * max(1, PIECE // (group * rows)))
+
+
+def _exchanged_cost(
+    problem: Problem,
+    parts: list[Part],
+    reached: float,
+    layouts: tuple[Layout, ...],
+    box: tuple[int, ...],
+    lanes: int,
+    piece: int,
+) -> tuple[float, float]:
+    """Estimate as _cost, where vectors run along rows."""
+    rows, pixels = (1, lanes) if 2 * box[3] < problem.rows else (prod(box[:3]), box[3])
+    blocks, pixels = rows * ceil(pixels, problem.rows), rows * pixels
+    chains = ceil(problem.channels, problem.block())
+    in_order = len(parts) == 1 and parts[0].phases == prod(axis[1] for axis in problem.axes)
+    cycles = 0.0
+    for part in parts:
+        vectors = ceil(piece * part.phases, problem.lanes)
+        products = problem.channels * part.taps * reached * vectors
+        cycles += products * (pixels / EXCHANGED + WEIGHTS) + chains * vectors * (pixels + 5 * blocks)
+        cycles += vectors * lanes * (1 if in_order else TURNED)
+    copies = _cost(problem, 0, 0, layouts, box, lanes)[1]
+    return cycles / piece, copies
 
 
 def _chunk(problem: Problem, copied: int) -> int:
@@ -276,7 +308,7 @@ def _pass(problem: Problem, axes: list[Phases]) -> Pass:
         weights,
         direct,
         len(parts) == 1 and bool((parts[0].tap < 0).any()),
-        tile.exchanged,
+        tile.piece > 0,
     )
 
 
@@ -285,12 +317,12 @@ def _weights(
 ) -> tuple[list[tuple[int, ...]], list[np.ndarray], int, bool]:
     """Return the parts' rows of the kernel's table, the taps' places, and how many weights a group has; packed or not.
 
-    Packed they are [part][chunk of channels][block of rows][channel][tap][row].
+    Packed they are [part][chunk of channels][block of rows][channel][tap][row], or as in exchanged.pxd.
     """
     rows: list[tuple[int, ...]] = []
     first = first_phase = weights = 0
     steps = _row_steps(problem, axes, tile, parts)
-    height = problem.group if tile.exchanged else problem.rows
+    height = problem.lanes if tile.piece else problem.rows
     for i, part in enumerate(parts):
         if steps:
             of_weight = (0, problem.rows * steps[i], problem.weight_steps()[1], steps[i])
@@ -302,13 +334,13 @@ def _weights(
         first_phase += part.phases
     if steps:
         return rows, [part.tap[0] for part in parts], problem.weight_steps()[0], True
-    return rows, [np.arange(part.taps) * height for part in parts], weights, False
+    return rows, [np.arange(part.taps) * (1 if tile.piece else height) for part in parts], weights, False
 
 
 def _row_steps(problem: Problem, axes: list[Phases], tile: Tile, parts: list[Part]) -> list[int]:
     """Return the distances of rows of each part in the weight, or none where they differ or packing pays."""
     domain = [problem.batch, *(int(axis.counts.max()) for axis in axes)]
-    if problem.group or prod(map(ceil, domain, (tile.images, *tile.size))) > DIRECT:
+    if problem.vectors or prod(map(ceil, domain, (tile.images, *tile.size))) > DIRECT:
         return []
     steps = []
     for part in parts:

@@ -81,7 +81,7 @@ class Problem(NamedTuple):
     itemsize: int
     merged: bool  # phases may share taps that not all of them have, with zeros for the weights that are not there
     minimal: bool  # minimal filtering may be taken
-    group: int = 0  # where weights are packed once for many calls: rows of a group, if vectors run along rows
+    vectors: int = 0  # of a group of rows, where weights are packed once for many calls: vectors may run along rows
 
     def block(self) -> int:
         """Return the channels of a chain of additions."""
@@ -177,7 +177,7 @@ class Tile(NamedTuple):
     layouts: tuple[Layout, ...]
     share: int  # output channels of a task
     chunk: int  # channels copied at once
-    exchanged: bool = False  # vectors run along rows, not along pixels
+    piece: int = 0  # output channels summed at once, where vectors run along rows, not along pixels
 
     def segment(self) -> int:
         """Return the size of a segment of all axes."""
@@ -207,9 +207,8 @@ class Pass(NamedTuple):
 
     def signature(self) -> bytes:
         """Return what the order of packed weights depends on, besides their shape."""
-        return b"".join(table.tobytes() for table in (self.parts, self.tap, self.outs, self.tile[2:3])) + bytes(
-            [self.exchanged]
-        )
+        cut = self.tile[5:] if self.exchanged else self.tile[2:3]
+        return b"".join(table.tobytes() for table in (self.parts, self.tap, self.outs, cut)) + bytes([self.exchanged])
 
     @property
     def minimal(self) -> bool:
@@ -277,8 +276,10 @@ def axis_tables(problem: Problem, axes: Sequence[Phases], tile: Tile) -> Heads:
     ]
     segment = tile.segment()
     pitch = prod(len(layout.first) for layout in tile.layouts) * segment
+    if tile.piece and pitch * problem.itemsize % 512 == 0:
+        pitch += problem.lanes  # a block of pixels in all channels would lie in a few sets of the first cache
     return (
-        ints((tile.images, tile.share, tile.chunk, segment, pitch)),
+        ints((tile.images, tile.share, tile.chunk, segment, pitch, tile.piece or tile.share)),
         ints(sizes),
         tuple(ints(layout.first) for layout in tile.layouts),
         tuple(ints(np.stack((axis.start, axis.counts), axis=1)) for axis in axes),

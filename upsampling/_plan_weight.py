@@ -151,4 +151,5 @@ def _tables(problem: Problem, axes: Sequence[Phases], shape: Shape) -> Tables:
     number = outer([phases.tap for phases in axes], [axis[2] for axis in problem.axes])
     taps = np.stack((number, places([phases.source for phases in axes], tile)), axis=1)
     numbers = (shape.joined, shape.vectors, shape.units, share, output_share, chunk, tiles, range_, ranges)
-    return Tables(*axis_tables(problem, axes, tile), numbers, ints(taps))
+    sizes, *_ = heads = axis_tables(problem, axes, tile)
+    return Tables(sizes[:5], *heads[1:], numbers, ints(taps))  # without the piece, of which its kernel knows nothing
