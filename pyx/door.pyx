@@ -13,7 +13,7 @@ from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 from upsampling._kernels.calls cimport CALL_ARRAYS, Call, Run, enter, leave
-from plane cimport Group, fetch_items, mark_bytes, mark_items, put_group
+from plane cimport Group, fetch_group, mark_bytes, put_group
 
 cdef extern from "simd.h" nogil:
     const Py_ssize_t PTRDIFF_MAX
@@ -169,13 +169,9 @@ cdef int max_unpool_backward(
     marks = <char*>scratch(each * threads)
     if marks != NULL:
         for p in prange(planes, num_threads=threads, schedule="static"):
-            mark_items(
+            fetch_group(
                 &group, <const char*>grad_output + p * plane_size * item_size, <const char*>(indices + p * count),
-                marks + threadid() * each, 0, plane_size,
-            )
-            fetch_items(
-                &group, <const char*>grad_output + p * plane_size * item_size, <const char*>(indices + p * count),
-                <char*>grad_input + p * count * item_size, marks + threadid() * each, 0, count, item_size,
+                <char*>grad_input + p * count * item_size, marks + threadid() * each, item_size,
             )
     leave(threads)
     if marks == NULL:

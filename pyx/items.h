@@ -36,19 +36,50 @@ INLINED void put_loop(group g, const char *x, const char *at, char *y, ptrdiff_t
         }
 }
 
+/* How many positions ahead items are asked for, as they do not lie in order; of interleaved planes once for each line.
+ * 8x64x64x64 from 128x128: 3.5 ms with 48, 3.7 with 16, 9.5 without. */
+#define AHEAD 48
+
+/* x[i] = y[at[i]] for all i, each read whatever stands there; `seen` has a byte for each position, 0 before. */
+enum { FETCHED_TWICE = 1, FETCHED_OUTSIDE = 2 };
+INLINED int fetch_once_loop(group g, const char *y, const char *at, char *x, unsigned char *seen, size_t size) {
+    int twice = 0, outside = 0;
+    for (ptrdiff_t i = 0; i < g.count; i++)
+        for (ptrdiff_t c = 0; c < g.channels; c++) {
+            long long where = position_at(&g, at, i, c);
+            char *to = x + i * g.x + c * g.x_channel;
+            if (i + AHEAD < g.count && (size_t)c * size % 64 == 0)
+                __builtin_prefetch(y + (ptrdiff_t)((size_t)position_at(&g, at, i + AHEAD, c) * (size_t)g.y) + c * g.y_channel);
+            if (within(where, 0, g.plane)) {
+                unsigned char *mark = seen + where * g.channels + c;
+                twice |= *mark;
+                *mark = FETCHED_TWICE;
+                memcpy(to, y + where * g.y + c * g.y_channel, size);
+            } else {
+                outside = FETCHED_OUTSIDE;
+                memset(to, 0, size);
+            }
+        }
+    return twice | outside;
+}
+
 /* x[i] = y[at[i]] where i is what `marks` has there, else 0, for begin <= i < stop. */
 #define FETCH_LOOP(NAME, MARK)                                                                              \
-    INLINED void NAME(group g, const char *y, const char *at, char *x, const MARK *marks, ptrdiff_t begin,  \
-                      ptrdiff_t stop, size_t size) {                                                        \
+    INLINED int NAME(group g, const char *y, const char *at, char *x, const MARK *marks, ptrdiff_t begin,   \
+                     ptrdiff_t stop, size_t size) {                                                         \
+        int outside = 0;                                                                                    \
         for (ptrdiff_t i = begin; i < stop; i++)                                                            \
             for (ptrdiff_t c = 0; c < g.channels; c++) {                                                    \
                 long long where = position_at(&g, at, i, c);                                                \
                 char *to = x + i * g.x + c * g.x_channel;                                                   \
-                if (within(where, 0, g.plane) && marks[where * g.channels + c] == (MARK)i)                  \
+                int inside = within(where, 0, g.plane);                                                     \
+                outside |= !inside;                                                                         \
+                if (inside && marks[where * g.channels + c] == (MARK)i)                                     \
                     memcpy(to, y + where * g.y + c * g.y_channel, size);                                    \
                 else                                                                                        \
                     memset(to, 0, size);                                                                    \
             }                                                                                               \
+        return outside ? FETCHED_OUTSIDE : 0;                                                               \
     }
 FETCH_LOOP(fetch_loop, int32_t)
 FETCH_LOOP(fetch_loop_wide, int64_t)
@@ -107,19 +138,32 @@ static inline void mark_items(const group *g, const char *y, const char *at, voi
         mark_loop(*g, y, at, marks, first, end);
 }
 
-static inline void fetch_items(const group *g, const char *y, const char *at, char *x, const void *marks, ptrdiff_t begin,
-                        ptrdiff_t stop, size_t size) {
-    if (marks_are_wide(g)) {
-        fetch_loop_wide(*g, y, at, x, marks, begin, stop, size);
-        return;
-    }
+/* Say whether a position stood twice, then x is not right, and whether one was outside. */
+static inline int fetch_once(const group *g, const char *y, const char *at, char *x, unsigned char *seen, size_t size) {
+    int found = 0;
 #define FETCH(S)                                                              \
     if (contiguous(g, S))                                                     \
-        fetch_loop(as_contiguous(g, S), y, at, x, marks, begin, stop, S);     \
+        found = fetch_once_loop(as_contiguous(g, S), y, at, x, seen, S);      \
     else                                                                      \
-        fetch_loop(*g, y, at, x, marks, begin, stop, S)
+        found = fetch_once_loop(*g, y, at, x, seen, S)
     BY_SIZE(size, FETCH)
 #undef FETCH
+    return found;
+}
+
+/* Say whether a position was outside. */
+static inline int fetch_items(const group *g, const char *y, const char *at, char *x, const void *marks, ptrdiff_t begin,
+                              ptrdiff_t stop, size_t size) {
+    int found = 0;
+    if (marks_are_wide(g)) return fetch_loop_wide(*g, y, at, x, marks, begin, stop, size);
+#define FETCH(S)                                                                  \
+    if (contiguous(g, S))                                                         \
+        found = fetch_loop(as_contiguous(g, S), y, at, x, marks, begin, stop, S); \
+    else                                                                          \
+        found = fetch_loop(*g, y, at, x, marks, begin, stop, S)
+    BY_SIZE(size, FETCH)
+#undef FETCH
+    return found;
 }
 
 #endif

@@ -1,17 +1,17 @@
 """Items put at positions of a plane, and fetched from there: every dtype, moved by its size in bytes.
 
 values are (N, C, L) and planes (N, C, P) items, both with a last axis that holds an item's bytes; positions are
-(N, C, L) and checked. A task is one plane or, of channels-last arrays, the interleaved planes of an image; where these
-are few, a band of their positions, for which all values are looked at. So each element has one writer, and where a
-position stands twice the last in row-major order wins.
+(N, C, L). They are checked before items are put, and while items are fetched. A task is one plane or, of channels-last
+arrays, the interleaved planes of an image; where these are few, a band of their positions, for which all values are
+looked at. So each element has one writer, and where a position stands twice the last in row-major order wins.
 """
 
 from cython cimport view
 from cython.parallel cimport prange
 from upsampling._kernels.calls cimport Call, call_scratch, perform, stopped
 from plane cimport (
-    Group, Groups, Part, fetch_items, group_of, groups_of, inside, mark_bytes, mark_items, part_of, position, put_group,
-    tasks_of,
+    Group, Groups, Part, fetch_group, fetch_items, group_of, groups_of, inside, mark_bytes, mark_items, part_of,
+    position, put_group, tasks_of,
 )
 
 ctypedef const unsigned char[:, :, :, ::view.contiguous] items
@@ -59,34 +59,34 @@ cdef void run_put(Call* call) noexcept nogil:
 cdef void run_fetch(Call* call) noexcept nogil:
     cdef Job* job = <Job*>call
     cdef Py_ssize_t group
+    cdef int found = 0
     if job.groups.bands > 1:
         for group in range(tasks_of(&job.groups) // job.groups.bands):
-            fetch_together(job, group)
-        return
-    if call.threads == 1:
+            found |= fetch_together(job, group)
+    elif call.threads == 1:
         for group in range(tasks_of(&job.groups)):
             if not stopped(call):
-                fetch_alone(job, group, call_scratch(call))
-        return
-    for group in prange(tasks_of(&job.groups), num_threads=call.threads, schedule="static"):
-        if not stopped(call):
-            fetch_alone(job, group, call_scratch(call))
+                found |= fetch_alone(job, group, call_scratch(call))
+    else:
+        for group in prange(tasks_of(&job.groups), num_threads=call.threads, schedule="static"):
+            if not stopped(call):
+                found |= fetch_alone(job, group, call_scratch(call))
+    call.again = found
 
 
-cdef void fetch_alone(const Job* job, Py_ssize_t group, char* marks) noexcept nogil:
-    """One group, by one thread."""
+cdef int fetch_alone(const Job* job, Py_ssize_t group, char* room) noexcept nogil:
+    """One group, by one thread; whether a position is outside."""
     cdef Part part = part_of(&job.groups, group)
-    cdef char* at = of_plane(job.call.array[1], job.ats, part.n, part.c)
-    cdef char* y = of_plane(job.call.array[0], job.ss, part.n, part.c)
-    mark_items(&job.group, y, at, marks, part.first, part.end)
-    fetch_items(
-        &job.group, y, at,
-        of_plane(job.call.array[2], job.ts, part.n, part.c), marks, 0, job.group.count, job.size,
+    return fetch_group(
+        &job.group, of_plane(job.call.array[0], job.ss, part.n, part.c),
+        of_plane(job.call.array[1], job.ats, part.n, part.c), of_plane(job.call.array[2], job.ts, part.n, part.c),
+        room, job.size,
     )
 
 
-cdef void fetch_together(Job* job, Py_ssize_t group) noexcept nogil:
+cdef int fetch_together(Job* job, Py_ssize_t group) noexcept nogil:
     """One group by all threads: marks by bands of positions; when all are made, items by their number."""
+    cdef int found = 0
     cdef Call* call = &job.call
     cdef Py_ssize_t bands = job.groups.bands, count = job.group.count, items = (count + bands - 1) // bands, task
     cdef Part part = part_of(&job.groups, group * bands)
@@ -99,11 +99,12 @@ cdef void fetch_together(Job* job, Py_ssize_t group) noexcept nogil:
     part = part_of(&job.groups, group * bands)
     for task in prange(bands, num_threads=call.threads, schedule="static"):
         if not stopped(call):
-            fetch_items(
+            found |= fetch_items(
                 &job.group, y, at,
                 of_plane(call.array[2], job.ts, part.n, part.c), call.scratch, min(task * items, count),
                 min((task + 1) * items, count), job.size,
             )
+    return found
 
 
 cdef void set_job(Job* job, items source, const position[:, :, :] at, items target, Py_ssize_t plane, bint last,
@@ -186,7 +187,10 @@ def put(items x, const position[:, :, :] at, writable_items y, int num_threads):
 
 
 def fetch(items y, const position[:, :, :] at, writable_items x, int num_threads):
-    """The adjoint of put: each item of x from its position in y, but zero where a later one has the same position."""
+    """The adjoint of put: each item of x from its position in y, but zero where a later one has the same position.
+
+    Whether some position is none in its plane: then x is not to be used.
+    """
     cdef Job job
     cdef Py_ssize_t room
     set_job(&job, y, at, x, y.shape[2], y.strides[1] < y.strides[2], num_threads)
@@ -197,3 +201,4 @@ def fetch(items y, const position[:, :, :] at, writable_items x, int num_threads
     else:
         job.call.each = room
     perform(&job.call, sizeof(job), run_fetch)
+    return bool(job.call.again)

@@ -42,7 +42,7 @@ def _max_unpool(
     result = _arrays.target(out, shape if batched else (1, *shape), x.dtype, last, (x, given), batched)
     steps = []
     if result.size:
-        steps = _move("put", x, given, result, result, result.size)
+        steps = _put(x, given, result)
     if out is not None:
         return _arrays.deliver(result, out)
     result = result if batched else result[0]
@@ -51,9 +51,14 @@ def _max_unpool(
     return result
 
 
+def _planes(given: np.ndarray, rank: int) -> np.ndarray:
+    """Return positions as (N, C, L) int64."""
+    return _arrays.flat_planes(_arrays.readable(_arrays.batched(given.astype(np.int64, copy=False), rank)))
+
+
 def checked_planes(given: np.ndarray, rank: int, plane: int) -> tuple[np.ndarray, _repeat.Step]:
     """Return positions, none of them outside of planes of so many elements, as (N, C, L) int64; and that check."""
-    at = _arrays.flat_planes(_arrays.readable(_arrays.batched(given.astype(np.int64, copy=False), rank)))
+    at = _planes(given, rank)
     outside = _kernels.load("move", "bytes").outside
     arguments = (at, plane, threads_for(at.size))
     if given.dtype.kind == "u" or outside(*arguments):  # int64 may not hold what is unsigned
@@ -61,16 +66,14 @@ def checked_planes(given: np.ndarray, rank: int, plane: int) -> tuple[np.ndarray
     return at, (outside, arguments, at.size)
 
 
-def _move(
-    name: str, source: np.ndarray, given: np.ndarray, result: np.ndarray, plane: np.ndarray, work: int
-) -> list[_repeat.Step]:
-    """Run a kernel on positions of which the values are not checked yet, in planes like those of `plane`."""
-    size, kernel = math.prod(plane.shape[2:]), _kernels.load("move", "bytes")
-    at, checked = checked_planes(given, result.ndim - 2, size)
-    values, moved = _bytes(_arrays.flat_planes(source)), _bytes(_arrays.flat_planes(result))
-    arguments = (values, at, moved, threads_for(work))
-    getattr(kernel, name)(*arguments)
-    return [checked, (getattr(kernel, name), arguments, work)]
+def _put(x: np.ndarray, given: np.ndarray, result: np.ndarray) -> list[_repeat.Step]:
+    """Write x to its positions, of which the values are not checked yet."""
+    put = _kernels.load("move", "bytes").put
+    at, checked = checked_planes(given, result.ndim - 2, math.prod(result.shape[2:]))
+    values, moved = _bytes(_arrays.flat_planes(x)), _bytes(_arrays.flat_planes(result))
+    arguments = (values, at, moved, threads_for(result.size))
+    put(*arguments)
+    return [checked, (put, arguments, result.size)]
 
 
 def _max_unpool_backward(rank: int, grad_output: Any, indices: Any) -> np.ndarray:
@@ -86,9 +89,17 @@ def _max_unpool_backward(rank: int, grad_output: Any, indices: Any) -> np.ndarra
     g = _arrays.readable(_arrays.batched(grad, rank))
     batched = grad.ndim == rank + 2
     result = _arrays.allocate(shape if batched else (1, *shape), g.dtype, _arrays.is_channels_last(g))
-    steps = []
+    steps: list[_repeat.Step] = []
     if result.size:
-        steps = _move("fetch", g, given, result, g, result.size + g.size)
+        fetch, work = _kernels.load("move", "bytes").fetch, result.size + g.size
+        at, plane = _planes(given, rank), math.prod(g.shape[2:])
+        if given.dtype.kind == "u":  # int64 may not hold what is unsigned
+            _pool_args.check_inside("indices", given, plane)
+        values, fetched = _bytes(_arrays.flat_planes(g)), _bytes(_arrays.flat_planes(result))
+        arguments = (values, at, fetched, threads_for(work))
+        if fetch(*arguments):
+            _pool_args.check_inside("indices", given, plane)
+        steps = [(fetch, arguments, work)]
     result = result if batched else result[0]
     if steps:
         _repeat.remember(call, [result], steps)
