@@ -121,6 +121,7 @@ def extensions():
     others = [
         ("upsampling._kernels.cpu", "processor", about, []),
         ("upsampling._kernels.calls", "perform", [], []),
+        ("upsampling._kernels.memory", "kept", [], []),
         ("upsampling.kernels", "door", [], []),
         ("upsampling._repeat", "repeat", [], []),
     ]

@@ -24,7 +24,7 @@ from upsampling._kernels.calls cimport CALL_ARRAYS, Call, Run, keep, perform
 
 import numpy
 
-from upsampling._arrays import is_channels_last
+from upsampling._arrays import LARGE, empty, is_channels_last
 from upsampling._kernels.calls import record, recording
 from upsampling._threads import SERIAL_WORK, threads_for
 
@@ -56,7 +56,8 @@ cdef enum:
 Step = tuple
 
 cdef object array_type = numpy.ndarray
-cdef object empty = numpy.empty
+cdef object new = empty
+cdef object new_small = numpy.empty
 cdef Py_ssize_t serial = SERIAL_WORK
 cdef dict calls = {}
 
@@ -209,6 +210,7 @@ cdef class Remembered:
     cdef list axes  # what order of these is the results', or None
     cdef list dtypes
     cdef bint several
+    cdef bint large  # whether a result may have memory that was kept
     cdef Py_ssize_t size  # bytes of tables
 
 
@@ -227,7 +229,7 @@ cdef object repeat(Remembered call, Key* key):
         if call.shapes[i] is None:
             results.append(None)
             continue
-        result = empty(call.shapes[i], call.dtypes[i])
+        result = (new if call.large else new_small)(call.shapes[i], call.dtypes[i])
         PyObject_GetBuffer(result, &view, PyBUF_STRIDES)
         start[arrays] = view.buf
         arrays += 1
@@ -340,6 +342,7 @@ def remember(tuple call, results, steps, several=False, unused=()):
     asked = [value.dtype if type(value) is array_type else value for value in call]
     made.kept = (asked, constants)
     made.several = several
+    made.large = max([0 if array is None else array.nbytes for array in results]) >= LARGE
     if len(calls) >= MOST_CALLS or bytes_kept() + made.size > ALL_BYTES:
         calls.clear()
         keep_no_bytes()

@@ -7,6 +7,7 @@ A kernel reads arrays in C order or in channels-last order (an (N, *space, C) bu
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,13 @@ import numpy as np
 
 from ._args import LARGEST, shown
 from ._kernels.calls import recording
+from ._kernels.memory import Memory, piece_of, set_kept
+
+# Bytes from which on a result has memory that was kept from earlier ones (pyx/kept.pyx), and how many are kept at
+# most: docs/design.md has the measurements. UPSAMPLING_KEPT_MIB=0 keeps nothing.
+LARGE = 2**21
+KEPT = 2**20 * int(os.environ.get("UPSAMPLING_KEPT_MIB", "128"))
+set_kept(KEPT)
 
 
 def is_channels_last(array: np.ndarray) -> bool:
@@ -62,9 +70,25 @@ def allocate(shape: Sequence[int], dtype: Any, channels_last: bool = False) -> n
     return _new(shape, dtype)
 
 
+def empty(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """Return an uninitialised array in C order."""
+    size = math.prod(shape) * dtype.itemsize
+    if KEPT and size >= LARGE and not dtype.hasobject and (memory := piece_of(size)) is not None:
+        return np.ndarray(shape, dtype, memory)
+    return np.empty(shape, dtype)
+
+
+def is_used(array: np.ndarray) -> bool:
+    """Whether an array of ours has memory that an earlier one had."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return isinstance(base, Memory) and base.used
+
+
 def _new(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
     try:
-        array = np.empty(shape, dtype)
+        array = empty(shape, dtype)
     except MemoryError:
         raise MemoryError(_no_room(shape, dtype)) from None
     if (program := recording()) is not None:  # a plan is made: every execution will have such an array of its own
