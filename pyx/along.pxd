@@ -3,10 +3,10 @@
 A row has size_in pixels of `inner` numbers and becomes size_out pixels: output o is the chain w[0] * x[start],
 madd(w[1], x[start + 1], .), ... of count[o] terms. There are three ways to the same bits:
 
-  windows   a vector of outputs at a time: what it reads lies in one or two vectors of the row, loaded once, and each
-            tap is a permutation of them. Needs the table by elements of the row: `first`, `counts` and `least` (the
-            least `first` from there on), and weights by taps. Taps that an output lacks have weight -0 and read 0,
-            for adding -0 changes nothing.
+  windows   a vector of outputs at a time: what it reads lies in 1, 2, 4 or 8 vectors of the row, loaded once, and each
+            tap is a permutation of them. These vectors may be sums over several rows, formed in registers. Needs
+            the table by elements of the row: `first`, `counts` and `least` (the least `first` from there on), and
+            weights by taps. Taps that an output lacks have weight -0 and read 0, for adding -0 changes nothing.
   columns   a vector of rows at a time: columns of the source are transposed into scratch, summed, and transposed back.
   pixels    each pixel is a short row of many channels.
 """
@@ -21,10 +21,19 @@ cdef extern from "permute.h" nogil:
     static inline __attribute__((always_inline)) void window_vectors(
         int, int, int, const struct axis *, const real **, ptrdiff_t, ptrdiff_t, real **, ptrdiff_t, ptrdiff_t,
         ptrdiff_t);
+    static inline __attribute__((always_inline)) void far_vectors(
+        int, int, int, const struct axis *, const real **, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *,
+        ptrdiff_t, ptrdiff_t, ptrdiff_t);
+    static inline __attribute__((always_inline)) void some_vectors(
+        int, int, int, const struct axis *, const real **, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real **,
+        ptrdiff_t, ptrdiff_t, ptrdiff_t);
     static inline __attribute__((always_inline)) void windows_of(
-        int, int, const struct axis *, const real **, ptrdiff_t, ptrdiff_t, real **, ptrdiff_t, ptrdiff_t);
+        int, int, const struct axis *, const real **, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real **,
+        ptrdiff_t, ptrdiff_t);
     static inline __attribute__((always_inline)) void rows_by_windows(
         int, const struct axis *, const real **, ptrdiff_t, ptrdiff_t, real **, int, ptrdiff_t, ptrdiff_t);
+    static inline __attribute__((always_inline)) void some_pixels(
+        int, const real **, ptrdiff_t, ptrdiff_t, const real *, ptrdiff_t, const real *, ptrdiff_t, real *);
     static inline __attribute__((always_inline)) void some_columns(
         int, const struct axis *, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *);
     """
@@ -43,8 +52,12 @@ cdef extern from "permute.h" nogil:
     vec where_more(lanes count, lane t, vec v)
     window window_at(const real* p, int vectors)
     vec pick(window w, int vectors, lanes at)
+    void ask_for(const real* p)
+    vec pick_far(const vec* v, int vectors, lanes at)
     enum:
         LANES
+        LONGEST  # vectors of a window
+        PERMUTES  # whether numbers are picked in registers
 
 cdef extern from "transpose.h" nogil:
     void interleave_vectors(vec* v, int n)
@@ -53,6 +66,8 @@ cdef extern from "transpose.h" nogil:
 cdef enum:
     # Rows that share the loads of weights and places; their sums and windows take half of 32 registers.
     ROWS = 4
+    # Vectors of a pixel's channels that share the loads of weights.
+    PIXEL_VECTORS = 4
     # Columns of the source that are transposed at a time: with the sums they fill half of the first cache.
     COLUMNS = 256
 
@@ -74,6 +89,8 @@ cdef struct Axis "axis":
     Py_ssize_t pitch
     Py_ssize_t low
     Py_ssize_t high
+    # How far beyond the rows that are summed lie those that are asked for meanwhile; 0: none.
+    Py_ssize_t ahead
 
 
 cdef inline void window_vectors "window_vectors"(
@@ -119,53 +136,94 @@ cdef inline void window_vectors "window_vectors"(
         e += LANES
 
 
-cdef inline void windows_of "windows_of"(
-    int rows, int windows, const Axis* axis, const real** x, Py_ssize_t origin, Py_ssize_t limit, real** y,
-    Py_ssize_t target, Py_ssize_t end
+cdef inline void far_vectors "far_vectors"(
+    int windows, bint summed, bint some, const Axis* axis, const real** x, const real* w, Py_ssize_t count,
+    Py_ssize_t origin, Py_ssize_t limit, real* y, Py_ssize_t target, Py_ssize_t begin, Py_ssize_t end
 ) noexcept nogil:
-    """Sum elements target .. end - 1, at least a vector of them; the last vector may overlap the one before it."""
+    """The same for one row by windows of any length; `summed`, the row is the sum of w[j] * x[j] for j < count."""
+    cdef vec v[LONGEST]
+    cdef vec weight, value, total
+    cdef lanes at, counts = lanes_of(0)
+    cdef Py_ssize_t e = begin, base, j, taps = axis.taps
+    cdef const real* weights
+    cdef real* result = y - target
+    cdef int k, t
+    while e < end:
+        base = min(axis.least[e] - origin, limit)
+        at = lanes_at(axis.first + e) - lanes_of(<lane>(base + origin))
+        for k in range(windows):
+            v[k] = vload(x[0] + base + k * LANES)
+        if summed:
+            weight = vset(w[0])
+            for k in range(windows):
+                v[k] = weight * v[k]
+            for j in range(1, count):
+                weight = vset(w[j])
+                for k in range(windows):
+                    v[k] = vmadd(weight, vload(x[j] + base + k * LANES), v[k])
+            if axis.ahead:
+                for j in range(count):
+                    for k in range(windows):
+                        ask_for(x[j] + axis.ahead + base + k * LANES)
+        weights = axis.spread + e
+        if some:
+            counts = lanes_at(axis.counts + e)
+        value = pick_far(v, windows, at)
+        total = vload(weights) * (where_more(counts, 0, value) if some else value)
+        for t in range(1, taps):
+            at = at + lanes_of(<lane>axis.inner)
+            weights += axis.pitch
+            value = pick_far(v, windows, at)
+            total = vmadd(vload(weights), where_more(counts, t, value) if some else value, total)
+        vstore(result + e, total)
+        e += LANES
+
+
+cdef inline void some_vectors "some_vectors"(
+    int rows, int windows, bint some, const Axis* axis, const real** x, const real* w, Py_ssize_t count,
+    Py_ssize_t origin, Py_ssize_t limit, real** y, Py_ssize_t target, Py_ssize_t begin, Py_ssize_t end
+) noexcept nogil:
+    """Sum elements begin .. end - 1 (whole vectors) of `rows` rows; of no rows, those of the sum of w[j] * x[j]."""
+    if rows == 0:
+        far_vectors(windows, True, some, axis, x, w, count, origin, limit, y[0], target, begin, end)
+    elif windows > 2:
+        far_vectors(windows, False, some, axis, x, w, count, origin, limit, y[0], target, begin, end)
+    else:
+        window_vectors(rows, windows, some, axis, x, origin, limit, y, target, begin, end)
+
+
+cdef inline void windows_of "windows_of"(
+    int rows, int windows, const Axis* axis, const real** x, const real* w, Py_ssize_t count, Py_ssize_t origin,
+    Py_ssize_t limit, real** y, Py_ssize_t target, Py_ssize_t end
+) noexcept nogil:
+    """Sum elements target .. end - 1, the last vector may overlap the one before it; fewer are summed in scratch."""
     cdef Py_ssize_t last = end - LANES, stop = target + (end - target) // LANES * LANES
     cdef Py_ssize_t low = target + max(axis.low - target + LANES - 1, 0) // LANES * LANES
     cdef Py_ssize_t high = target + max(axis.high - target, 0) // LANES * LANES
     low = min(low, stop)
     high = max(low, min(high, stop))
-    window_vectors(rows, windows, True, axis, x, origin, limit, y, target, target, low)
-    window_vectors(rows, windows, False, axis, x, origin, limit, y, target, low, high)
-    window_vectors(rows, windows, True, axis, x, origin, limit, y, target, high, stop)
+    some_vectors(rows, windows, True, axis, x, w, count, origin, limit, y, target, target, low)
+    some_vectors(rows, windows, False, axis, x, w, count, origin, limit, y, target, low, high)
+    some_vectors(rows, windows, True, axis, x, w, count, origin, limit, y, target, high, stop)
     if stop < end:
-        window_vectors(rows, windows, True, axis, x, origin, limit, y, target, last, end)
-
-
-cdef inline void narrow_windows(
-    const Axis* axis, const real** x, Py_ssize_t origin, Py_ssize_t limit, real** y, int rows, Py_ssize_t begin,
-    Py_ssize_t end
-) noexcept nogil:
-    """Sum fewer elements than a vector has, in rows that are no longer."""
-    cdef real room[LANES]
-    cdef real* to = room
-    cdef int r
-    for r in range(rows):
-        if axis.windows == 1:
-            window_vectors(1, 1, True, axis, x + r, origin, limit, &to, begin, begin, end)
-        else:
-            window_vectors(1, 2, True, axis, x + r, origin, limit, &to, begin, begin, end)
-        copy_few(room, end - begin, y[r])
+        some_vectors(rows, windows, True, axis, x, w, count, origin, limit, y, target, last, end)
 
 
 cdef inline void rows_by_windows "rows_by_windows"(
     int windows, const Axis* axis, const real** x, Py_ssize_t origin, Py_ssize_t limit, real** y, int rows,
     Py_ssize_t begin, Py_ssize_t end
 ) noexcept nogil:
-    """Sum elements begin .. end - 1, ROWS rows at a time, then two, then one."""
+    """Sum elements begin .. end - 1, at least a vector; of near windows ROWS rows at a time, then two, then one."""
     cdef int r = 0
-    while r + ROWS <= rows:
-        windows_of(ROWS, windows, axis, x + r, origin, limit, y + r, begin, end)
+    while r + ROWS <= rows and windows <= 2:
+        windows_of(ROWS, windows, axis, x + r, NULL, 0, origin, limit, y + r, begin, end)
         r += ROWS
-    if r + 2 <= rows:
-        windows_of(2, windows, axis, x + r, origin, limit, y + r, begin, end)
+    while r + 2 <= rows and windows <= 2:
+        windows_of(2, windows, axis, x + r, NULL, 0, origin, limit, y + r, begin, end)
         r += 2
-    if r < rows:
-        windows_of(1, windows, axis, x + r, origin, limit, y + r, begin, end)
+    while r < rows:
+        windows_of(1, windows, axis, x + r, NULL, 0, origin, limit, y + r, begin, end)
+        r += 1
 
 
 cdef inline void along_windows(
@@ -173,12 +231,41 @@ cdef inline void along_windows(
     Py_ssize_t end
 ) noexcept nogil:
     """Sum elements begin .. end - 1 of some rows by windows."""
+    cdef real room[LANES]
+    cdef real* to = room
+    cdef int r
     if end - begin < LANES:
-        narrow_windows(axis, x, origin, limit, y, rows, begin, end)
+        # Fewer elements than a vector has, in rows that are no longer.
+        for r in range(rows):
+            along_windows(axis, x + r, origin, limit, &to, 1, begin, begin + LANES)
+            copy_few(room, end - begin, y[r])
     elif axis.windows == 1:
         rows_by_windows(1, axis, x, origin, limit, y, rows, begin, end)
-    else:
+    elif axis.windows == 2:
         rows_by_windows(2, axis, x, origin, limit, y, rows, begin, end)
+    elif axis.windows == 4:
+        rows_by_windows(4, axis, x, origin, limit, y, rows, begin, end)
+    else:
+        rows_by_windows(8, axis, x, origin, limit, y, rows, begin, end)
+
+
+cdef inline void sum_by_windows(
+    const Axis* axis, const real** x, const real* w, Py_ssize_t count, Py_ssize_t origin, Py_ssize_t limit, real* y,
+    Py_ssize_t begin, Py_ssize_t end
+) noexcept nogil:
+    """Sum elements begin .. end - 1 of one row that is itself the sum of w[j] * x[j] for j < count."""
+    cdef real room[LANES]
+    if end - begin < LANES:
+        sum_by_windows(axis, x, w, count, origin, limit, room, begin, begin + LANES)
+        copy_few(room, end - begin, y)
+    elif axis.windows == 1:
+        windows_of(0, 1, axis, x, w, count, origin, limit, &y, begin, end)
+    elif axis.windows == 2:
+        windows_of(0, 2, axis, x, w, count, origin, limit, &y, begin, end)
+    elif axis.windows == 4:
+        windows_of(0, 4, axis, x, w, count, origin, limit, &y, begin, end)
+    else:
+        windows_of(0, 8, axis, x, w, count, origin, limit, &y, begin, end)
 
 
 cdef inline void load_columns(
@@ -320,28 +407,57 @@ cdef inline void along_columns(
         o = next
 
 
-cdef inline void along_pixels(
-    const Axis* axis, const real* x, Py_ssize_t origin, real* y, Py_ssize_t begin, Py_ssize_t end
+cdef inline void some_pixels "some_pixels"(
+    int vectors, const real** x, Py_ssize_t at, Py_ssize_t inner, const real* w, Py_ssize_t count,
+    const real* weights, Py_ssize_t taps, real* y
 ) noexcept nogil:
-    """Sum pixels of at least LANES channels, a vector of channels at a time."""
-    cdef Py_ssize_t o, t, c, k, inner = axis.inner
-    cdef const real* w
-    cdef const real* p
-    cdef vec total
+    """Sum a few vectors of a pixel's channels, which share the loads of weights; see sum_by_pixels."""
+    cdef vec total[PIXEL_VECTORS]
+    cdef vec value[PIXEL_VECTORS]
+    cdef vec weight
+    cdef Py_ssize_t t, j
+    cdef int k
+    for k in range(vectors):
+        total[k] = vset(0)
+    for t in range(taps):
+        for k in range(vectors):
+            value[k] = vload(x[0] + at + k * LANES)
+        if count:
+            weight = vset(w[0])
+            for k in range(vectors):
+                value[k] = weight * value[k]
+            for j in range(1, count):
+                weight = vset(w[j])
+                for k in range(vectors):
+                    value[k] = vmadd(weight, vload(x[j] + at + k * LANES), value[k])
+        weight = vset(weights[t])
+        for k in range(vectors):
+            total[k] = vmadd(weight, value[k], total[k]) if t else weight * value[k]
+        at += inner
+    for k in range(vectors):
+        vstore(y + k * LANES, total[k])
+
+
+cdef inline void sum_by_pixels(
+    const Axis* axis, const real** x, const real* w, Py_ssize_t count, Py_ssize_t origin, real* y, Py_ssize_t begin,
+    Py_ssize_t end
+) noexcept nogil:
+    """Sum pixels of at least LANES channels of x[0] or, unless count is 0, of the sum of w[j] * x[j] for j < count."""
+    cdef Py_ssize_t o, c, k, first, inner = axis.inner
+    cdef const real* weights
     for o in range(begin, end):
-        w = axis.weights + o * axis.taps
+        weights = axis.weights + o * axis.taps
+        first = axis.start[o] * inner - origin
+        c = 0
         if axis.count[o] == 0:
             memset(y, 0, inner * sizeof(real))
-        else:
-            c = 0
-            while c < inner:
-                # The last vector overlaps the one before it.
-                k = min(c, inner - LANES)
-                p = x + axis.start[o] * inner - origin + k
-                total = w[0] * vload(p)
-                for t in range(1, axis.count[o]):
-                    p += inner
-                    total = vmadd(vset(w[t]), vload(p), total)
-                vstore(y + k, total)
-                c += LANES
+            c = inner
+        while c + PIXEL_VECTORS * LANES <= inner:
+            some_pixels(PIXEL_VECTORS, x, first + c, inner, w, count, weights, axis.count[o], y + c)
+            c += PIXEL_VECTORS * LANES
+        while c < inner:
+            # The last vector overlaps the one before it.
+            k = min(c, inner - LANES)
+            some_pixels(1, x, first + k, inner, w, count, weights, axis.count[o], y + k)
+            c += LANES
         y += inner

@@ -2,7 +2,8 @@
 #
 # src, dst: bytes of (planes, D, H, W) arrays in C order of items of `size` bytes (a channels-last pixel is one item).
 # An axis has source indices, or keeps its size (None). A task owns one (plane, depth) and a band of rows of dst.
-# A row whose source is that of the row before it in its band is copied from there.
+# Of a band's rows that have the same source two are stored together, the others are copied from the first. Or rows are
+# made in scratch, and stored past the caches.
 #
 # Where the vectors of a row are each made of bytes of one or two vectors of the source, these are permuted: a list says
 # for each vector where its window begins, and for each of its units (bytes, or 4 bytes) the place in the window.
@@ -12,15 +13,19 @@ from cython.parallel cimport prange
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
-from upsampling._kernels.calls cimport Call, keep, perform, stopped
+from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
 
 cdef extern from "pick.h" nogil:
-    void pick_bytes(const char* source, int vectors, const char* places, char* to)
-    void pick_units(const char* source, int vectors, const char* places, char* to)
+    void pick_bytes(const char* source, int vectors, const char* places, char* to, Py_ssize_t twin)
+    void pick_units(const char* source, int vectors, const char* places, char* to, Py_ssize_t twin)
     void copy_item(char* to, const char* source, Py_ssize_t size)
     enum:
         PICKS_BYTES
         VECTOR_BYTES
+
+cdef extern from "stream.h" nogil:
+    void stream_row(char* to, const char* source, Py_ssize_t size)
+    void stream_end()
 
 cdef enum:
     # Rows from which on a list is made for them: making it takes as long as some rows.
@@ -44,6 +49,7 @@ cdef struct Job:
     const int64_t* index[3]
     Py_ssize_t size
     Py_ssize_t band
+    bint streamed  # rows are made in scratch and stored past the caches
     Steps steps
 
 
@@ -93,14 +99,16 @@ cdef void row_of_items(
             copy_item(to + i * size, src + index[i] * size, size)
 
 
-cdef inline void row_by_steps(char* to, const char* src, const Steps* steps, int unit, int windows) noexcept nogil:
-    """Make a row of steps.count vectors."""
+cdef inline void row_by_steps(
+    char* to, Py_ssize_t twin, const char* src, const Steps* steps, int unit, int windows
+) noexcept nogil:
+    """Make a row of steps.count vectors, and the same `twin` bytes after it; 0: that alone."""
     cdef Py_ssize_t v
     for v in range(steps.count):
         if unit == 4:
-            pick_units(src + steps.begin[v], windows, steps.places + v * VECTOR_BYTES, to + v * VECTOR_BYTES)
+            pick_units(src + steps.begin[v], windows, steps.places + v * VECTOR_BYTES, to + v * VECTOR_BYTES, twin)
         else:
-            pick_bytes(src + steps.begin[v], windows, steps.places + v * 16, to + v * 16)
+            pick_bytes(src + steps.begin[v], windows, steps.places + v * 16, to + v * 16, twin)
 
 
 cdef void list_steps(Job* job) noexcept nogil:
@@ -133,40 +141,58 @@ cdef void list_steps(Job* job) noexcept nogil:
                 o += 1
 
 
-cdef inline void row(char* to, const char* src, const Job* job) noexcept nogil:
-    """Make a row of dst."""
+cdef inline void row(char* to, Py_ssize_t twin, const char* src, const Job* job) noexcept nogil:
+    """Make a row of dst, and the same `twin` bytes after it, unless that is 0."""
     cdef const Steps* steps = &job.steps
     cdef Py_ssize_t done = 0
     if steps.unit:
         if steps.unit == 4 and steps.windows == 1:
-            row_by_steps(to, src, steps, 4, 1)
+            row_by_steps(to, twin, src, steps, 4, 1)
         elif steps.unit == 4:
-            row_by_steps(to, src, steps, 4, 2)
+            row_by_steps(to, twin, src, steps, 4, 2)
         elif steps.windows == 1:
-            row_by_steps(to, src, steps, 1, 1)
+            row_by_steps(to, twin, src, steps, 1, 1)
         else:
-            row_by_steps(to, src, steps, 1, 2)
+            row_by_steps(to, twin, src, steps, 1, 2)
         # The item that the last vector ends in, and those after it.
         done = steps.count * steps.bytes // job.size
     row_of_items(
         to + done * job.size, src, job.index[2] + done if job.index[2] != NULL else NULL, job.size_out[2] - done,
         job.size, job.size_in[2],
     )
+    if twin:
+        memcpy(to + done * job.size + twin, to + done * job.size, (job.size_out[2] - done) * job.size)
 
 
 cdef inline Py_ssize_t at(const int64_t* index, Py_ssize_t o) noexcept nogil:
     return o if index == NULL else index[o]
 
 
-cdef void rows(const char* src, char* dst, const Job* job, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
-    """Copy rows first .. end - 1 of a plane."""
+cdef void rows(
+    const char* src, char* dst, const Job* job, Py_ssize_t first, Py_ssize_t end, char* room
+) noexcept nogil:
+    """Copy rows first .. end - 1 of a plane; streamed ones are made in `room`."""
     cdef const int64_t* height = job.index[1]
-    cdef Py_ssize_t o, length = job.size_out[2] * job.size
-    for o in range(first, end):
-        if o > first and at(height, o) == at(height, o - 1):
-            memcpy(dst + o * length, dst + (o - 1) * length, length)
+    cdef const char* made
+    cdef Py_ssize_t o = first, next, k, length = job.size_out[2] * job.size
+    cdef bint twins
+    while o < end:
+        next = o + 1
+        while next < end and at(height, next) == at(height, o):
+            next += 1
+        made = src + at(height, o) * job.size_in[2] * job.size
+        if job.streamed:
+            if job.index[2] != NULL:
+                row(room, 0, made, job)
+                made = room
+            for k in range(o, next):
+                stream_row(dst + k * length, made, length)
         else:
-            row(dst + o * length, src + at(height, o) * job.size_in[2] * job.size, job)
+            twins = job.steps.unit and next > o + 1
+            row(dst + o * length, length if twins else 0, made, job)
+            for k in range(o + 1 + twins, next):
+                memcpy(dst + k * length, dst + o * length, length)
+        o = next
 
 
 cdef void do_task(Job* job, Py_ssize_t bands, Py_ssize_t task) noexcept nogil:
@@ -178,8 +204,10 @@ cdef void do_task(Job* job, Py_ssize_t bands, Py_ssize_t task) noexcept nogil:
             <const char*>job.call.array[0]
             + (plane * job.size_in[0] + d) * job.size_in[1] * job.size_in[2] * job.size,
             <char*>job.call.array[1] + task // bands * height * job.size_out[2] * job.size,
-            job, first, min(first + job.band, height),
+            job, first, min(first + job.band, height), call_scratch(&job.call),
         )
+        if job.streamed:
+            stream_end()
 
 
 cdef void run(Call* call) noexcept nogil:
@@ -221,9 +249,13 @@ cdef void plan_steps(Job* job) noexcept nogil:
 
 def gather(
     const unsigned char[::1] src, unsigned char[::1] dst, Py_ssize_t planes, tuple sizes, Py_ssize_t size,
-    const int64_t[::1] depth, const int64_t[::1] height, const int64_t[::1] width, Py_ssize_t band, int num_threads
+    const int64_t[::1] depth, const int64_t[::1] height, const int64_t[::1] width, Py_ssize_t band, bint streamed,
+    int num_threads
 ):
-    """Copy items by index; `sizes` are three pairs (size in, size out), `band` the number of rows of a task."""
+    """Copy items by index; `sizes` are three pairs (size in, size out), `band` the number of rows of a task.
+
+    A result that is `streamed` is stored past the caches.
+    """
     cdef Job job
     cdef int i
     job.call.array[0] = <void*>&src[0]
@@ -239,6 +271,9 @@ def gather(
     job.index[2] = &width[0] if width is not None else NULL
     job.size = size
     job.band = band
+    job.streamed = streamed
+    if streamed:
+        job.call.each = (job.size_out[2] * size + 127) // 64 * 64
     plan_steps(&job)
     if perform(&job.call, sizeof(job), run):
         keep((depth, height, width))

@@ -2,6 +2,7 @@
  *
  * A window is one or two vectors of neighbouring numbers, loaded once and kept in registers; `pick` takes from it the
  * numbers at the given places. Processors without such a permutation (SSE2) pick from memory, whose cache is as near.
+ * `pick_far` takes them from as many as LONGEST vectors, two at a time.
  * Places of lanes that are left out may be anything: they count modulo the window's length.
  */
 #ifndef UPSAMPLING_PERMUTE_H
@@ -25,10 +26,13 @@ typedef lane unaligned_lanes __attribute__((vector_size(VECTOR_BYTES), aligned(R
 
 static inline lanes lanes_at(const lane *p) { return *(const unaligned_lanes *)p; }
 static inline lanes lanes_of(lane x) { return (lanes){0} + x; }
+static inline void ask_for(const real *p) { __builtin_prefetch(p); }
+enum { LONGEST = 8 };
 /* v where count > t, else 0. */
 static inline vec where_more(lanes count, lane t, vec v) { return (vec)((lanes)v & (count > lanes_of(t))); }
 
 #if !defined(__clang__) && (defined(__AVX2__) || defined(__aarch64__))
+#define PERMUTES 1
 typedef struct { vec a, b; } window;
 static inline window window_at(const real *p, int vectors) {
     vec a = vload(p);
@@ -37,7 +41,24 @@ static inline window window_at(const real *p, int vectors) {
 static inline vec pick(window w, int vectors, lanes at) {
     return vectors > 1 ? __builtin_shuffle(w.a, w.b, at) : __builtin_shuffle(w.a, at);
 }
+/* `later` in the lanes whose place is `from` or beyond, else `found`. */
+static inline vec beyond(lanes at, lane from, vec found, vec later) {
+#if VECTOR_BYTES == 64 && REAL_BYTES == 4
+    return (vec)_mm512_mask_blend_ps(_mm512_cmpge_epi32_mask((__m512i)at, (__m512i)lanes_of(from)), (__m512)found, (__m512)later);
+#elif VECTOR_BYTES == 64
+    return (vec)_mm512_mask_blend_pd(_mm512_cmpge_epi64_mask((__m512i)at, (__m512i)lanes_of(from)), (__m512d)found, (__m512d)later);
 #else
+    lanes far = at >= lanes_of(from);
+    return (vec)(((lanes)later & far) | ((lanes)found & ~far));
+#endif
+}
+static inline __attribute__((always_inline)) vec pick_far(const vec *v, int vectors, lanes at) {
+    vec found = vectors > 1 ? __builtin_shuffle(v[0], v[1], at) : __builtin_shuffle(v[0], at);
+    for (int k = 2; k < vectors; k += 2) found = beyond(at, k * LANES, found, __builtin_shuffle(v[k], v[k + 1], at));
+    return found;
+}
+#else
+#define PERMUTES 0
 typedef const real *window;
 static inline window window_at(const real *p, int vectors) { return (void)vectors, p; }
 static inline vec pick(window w, int vectors, lanes at) {
@@ -45,6 +66,7 @@ static inline vec pick(window w, int vectors, lanes at) {
     for (int i = 0; i < LANES; i++) v[i] = w[at[i] & (vectors * LANES - 1)];
     return v;
 }
+static inline vec pick_far(const vec *v, int vectors, lanes at) { return pick((const real *)v, vectors, at); }
 #endif
 
 /* a * b + c, rounded as madd() rounds: written out, for a product that is added to a product could be fused either way. */

@@ -16,8 +16,9 @@
 
 typedef uint8_t sixteen __attribute__((vector_size(16)));
 
-/* The 16 bytes at `places`: of two vectors, those below 16 out of the first. */
-static inline __attribute__((always_inline)) void pick_bytes(const char *from, int vectors, const char *places, char *to) {
+/* The 16 bytes at `places`, also stored `twin` bytes further on unless that is 0: of two vectors, those below 16 out of the first. */
+static inline __attribute__((always_inline)) void pick_bytes(const char *from, int vectors, const char *places,
+                                                             char *to, ptrdiff_t twin) {
 #if PICKS_BYTES
     __m128i at = _mm_loadu_si128((const __m128i *)places);
     __m128i a = _mm_loadu_si128((const __m128i *)from);
@@ -30,16 +31,21 @@ static inline __attribute__((always_inline)) void pick_bytes(const char *from, i
         a = _mm_shuffle_epi8(a, at);
     }
     _mm_storeu_si128((__m128i *)to, a);
+    if (twin) _mm_storeu_si128((__m128i *)(to + twin), a);
 #else
     char made[16];
     for (int i = 0; i < 16; i++) made[i] = from[places[i] & (16 * vectors - 1)];
     memcpy(to, made, 16);
+    if (twin) memcpy(to + twin, made, 16);
 #endif
 }
 
 /* The vector of 4-byte units at `places`. */
-static inline __attribute__((always_inline)) void pick_units(const char *from, int vectors, const char *places, char *to) {
-    vstore((real *)to, pick(window_at((const real *)from, vectors), vectors, lanes_at((const lane *)places)));
+static inline __attribute__((always_inline)) void pick_units(const char *from, int vectors, const char *places,
+                                                             char *to, ptrdiff_t twin) {
+    vec v = pick(window_at((const real *)from, vectors), vectors, lanes_at((const lane *)places));
+    vstore((real *)to, v);
+    if (twin) vstore((real *)(to + twin), v);
 }
 
 /* An item of any size, in moves of a constant size that may overlap. */

@@ -93,13 +93,15 @@ def interpolate(
     steps = []
     if result.size:
         source = _arrays.readable(input)
+        used = out is not None or _arrays.is_used(result)
         if asked.is_nearest:
-            steps = _resample.gather(source, result, _indices(asked, dtype))
+            steps = _resample.gather(source, result, _indices(asked, dtype), used=used)
         elif _interpolate_args.in_fixed_point(dtype, asked):
-            tables = [_plan_resample.fixed_point_table(axis) for axis in _axes(asked)]
-            steps = _resample.resample_in_passes(source, result, tables)
+            fixed = [_plan_resample.fixed_point_table(axis) for axis in _axes(asked)]
+            steps = _resample.resample_in_passes(source, result, fixed)
         else:
-            steps = _resample.resample(source, result, _tables(asked, dtype, _resample.precision_of(dtype)))
+            tables = _tables(asked, dtype, _resample.precision_of(dtype))
+            steps = _resample.resample(source, result, tables, used=used)
     if steps and out is None:
         _repeat.remember(call, [result], steps)
     return _arrays.deliver(result, out)
@@ -173,7 +175,8 @@ def interpolate_backward(
         # The weights 1/k of area, rounded to float32, would all err in the same direction.
         precision = np.float64 if asked.kind == "area" else _resample.precision_of(dtype)
         tables = _tables(asked, dtype, precision, transposed=True)
-        if steps := _resample.resample(_arrays.readable(grad_output), result, tables, precision):
+        grad_output, used = _arrays.readable(grad_output), _arrays.is_used(result)
+        if steps := _resample.resample(grad_output, result, tables, precision, used=used):
             _repeat.remember(call, [result], steps)
     return result
 

@@ -26,6 +26,8 @@ LONG_EXTENT = 2**18
 LONG_TABLES = 4
 # Weights that are made at once, so that the temporary arrays of a long axis take some MiB.
 BLOCK = 2**18
+# Taps times vectors of a window up to which windows of several vectors are faster than transposed columns.
+FAR = 72
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,13 @@ class AxisTable:
     start: np.ndarray
     count: np.ndarray
     weights: np.ndarray
-    spreads: dict[tuple[int, str, int], Spread | None] = field(default_factory=dict, compare=False)
+    spreads: dict[tuple[int, str, int, int], Spread | None] = field(default_factory=dict, compare=False)
 
-    def spread(self, inner: int, dtype: np.dtype, lanes: int) -> Spread | None:
+    def spread(self, inner: int, dtype: np.dtype, lanes: int, longest: int) -> Spread | None:
         """Return the table by elements of rows of `inner` numbers a pixel, kept with the table once it is made."""
-        key = inner, dtype.char, lanes
+        key = inner, dtype.char, lanes, longest
         if key not in self.spreads:
-            self.spreads[key] = _spread(self, inner, dtype, lanes)
+            self.spreads[key] = _spread(self, inner, dtype, lanes, longest)
         return self.spreads[key]
 
 
@@ -276,11 +278,16 @@ def _frozen(size_in: int, start: np.ndarray, count: np.ndarray, weights: np.ndar
     return AxisTable(size_in, len(start), *arrays)
 
 
-def _spread(table: AxisTable, inner: int, dtype: np.dtype, lanes: int) -> Spread | None:
-    """Return a table by elements, None where windows are too short for it."""
+def far_windows_pay(windows: int, taps: int, inner: int, lanes: int) -> bool:
+    """Decide between windows of more than two vectors and the other ways along rows, by permutations."""
+    return inner < lanes and taps * windows <= FAR
+
+
+def _spread(table: AxisTable, inner: int, dtype: np.dtype, lanes: int, longest: int) -> Spread | None:
+    """Return a table by elements, None where windows are too short for it or another way is faster."""
     integers = np.dtype(f"i{dtype.itemsize}")
     taps = table.weights.shape[1]
-    if table.size_in * inner > np.iinfo(integers).max or (taps - 1) * inner >= 2 * lanes:
+    if table.size_in * inner > np.iinfo(integers).max or (taps - 1) * inner >= longest * lanes:
         return None
     first = (table.start[:, None] * inner + np.arange(inner)).ravel()
     counts = np.repeat(table.count, inner)
@@ -289,7 +296,8 @@ def _spread(table: AxisTable, inner: int, dtype: np.dtype, lanes: int) -> Spread
     least = np.minimum.accumulate(first[::-1])[::-1]
     ends = np.maximum.accumulate(first + np.maximum(counts - 1, 0) * inner)
     reach = int((ends[lanes - 1 :] - least[: len(least) - lanes + 1]).max()) + 1
-    if reach > 2 * lanes:
+    windows = 1 << (-(-reach // lanes) - 1).bit_length()
+    if windows > 2 and (windows > longest or not far_windows_pay(windows, taps, inner, lanes)):
         return None
     weights = np.pad(np.repeat(table.weights.T.astype(dtype), inner, axis=1), ((0, 0), (0, missing)))
     tap = np.arange(taps)[:, None]
@@ -299,7 +307,7 @@ def _spread(table: AxisTable, inner: int, dtype: np.dtype, lanes: int) -> Spread
     longest = int(np.diff(edges).argmax())
     first, counts, least = (np.ascontiguousarray(array, integers) for array in (first, counts, least))
     low, high = int(edges[longest]) + 1, int(edges[longest + 1])
-    return Spread(-(-reach // lanes), first, counts, least, weights, low, high)
+    return Spread(windows, first, counts, least, weights, low, high)
 
 
 def _area(axis: Axis, weights: type, outputs: np.ndarray) -> AxisTable:

@@ -26,6 +26,9 @@ TASKS = 8
 TILE = 2**11
 # Taps of the height axis up to which its rows are kept in a ring; beyond, the scratch would grow with the taps.
 RING = 16
+# Bytes of a result from which on it is stored past the caches, which would not hold it; but not to new pages, which the
+# system has just cleared in these.
+STREAMED = 2**24
 # What one tap along a row costs, in taps across rows.
 ALONG = 3
 
@@ -71,11 +74,17 @@ def precision_of(dtype: np.dtype) -> type:
 
 
 def resample(
-    src: np.ndarray, dst: np.ndarray, tables: Sequence[AxisTable | None], precision: type | None = None
+    src: np.ndarray,
+    dst: np.ndarray,
+    tables: Sequence[AxisTable | None],
+    precision: type | None = None,
+    *,
+    used: bool = False,
 ) -> list[Step]:
     """Write to `dst` the array `src` resampled by one table for each space axis (None: the axis keeps its size).
 
-    `precision` is float32 or float64, the dtype of the arithmetic; by default, `precision_of` the arrays' dtype.
+    `precision` is float32 or float64, the dtype of the arithmetic; by default, `precision_of` the arrays' dtype. `used`
+    says that the result's pages are there.
     Return the kernel's call, if there was one, for `_repeat.remember`.
     """
     if dst.size == 0:
@@ -101,18 +110,19 @@ def resample(
         sizes,
         inner,
         tuple((None,) * 3 if t is None else (t.start, t.count, t.weights.astype(real, copy=False)) for t in steps),
-        _spread(steps[2], inner, real, kernel.lanes()),
+        _spread(steps[2], inner, real, *kernel.lanes()),
         _height_first(sizes, taps, steps[2] is None),
         _band(planes * sizes[0][1], sizes[1][1], taps[1], row, threads),
         TILE,
+        used and dst.nbytes >= STREAMED,
         threads,
     )
     kernel.resample(*arguments)
-    return [(kernel.resample, arguments, work)]
+    return [(kernel.resample, arguments, work)] if dst.nbytes < STREAMED else []
 
 
-def _spread(table: AxisTable | None, inner: int, real: np.dtype, lanes: int) -> tuple[Any, ...] | None:
-    spread = None if table is None else table.spread(inner, real, lanes)
+def _spread(table: AxisTable | None, inner: int, real: np.dtype, lanes: int, longest: int) -> tuple[Any, ...] | None:
+    spread = None if table is None else table.spread(inner, real, lanes, longest)
     return None if spread is None else tuple(spread)
 
 
@@ -158,11 +168,13 @@ def _height_first(sizes: Sequence[tuple[int, int]], taps: Sequence[int], width_k
     (_, (height_in, height_out), (width_in, width_out)) = sizes
     along = taps[2] * ALONG
     width_first = min(height_in, height_out * taps[1]) * width_out * along + height_out * width_out * taps[1]
-    return height_out * width_in * taps[1] + height_out * width_out * along < width_first
+    return height_out * width_in * taps[1] + height_out * width_out * along <= width_first
 
 
-def gather(src: np.ndarray, dst: np.ndarray, indices: Sequence[np.ndarray | None]) -> list[Step]:
+def gather(src: np.ndarray, dst: np.ndarray, indices: Sequence[np.ndarray | None], *, used: bool = False) -> list[Step]:
     """Write to `dst` the items of `src` at one index array for each space axis (None: the axis keeps its size).
+
+    `used` says that the result's pages are there.
 
     Return the kernel's call, if there was one, for `_repeat.remember`.
     """
@@ -184,7 +196,8 @@ def gather(src: np.ndarray, dst: np.ndarray, indices: Sequence[np.ndarray | None
         item,
         *steps,
         max(4, -(-4 * TASK // (sizes[2][1] * item))),
+        used and dst.nbytes >= STREAMED,
         threads_for(work),
     )
     kernel(*arguments)
-    return [(kernel, arguments, work)]
+    return [(kernel, arguments, work)] if dst.nbytes < STREAMED else []
