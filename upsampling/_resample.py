@@ -23,7 +23,7 @@ KINDS = {"float16": 2, "bfloat16": 3, "uint8": 4, "int8": 5, "uint16": 6, "int16
 # that a task works on at a time (they stay in cache: docs/design.md has the measurement).
 TASK = 2**15
 TASKS = 8
-TILE = 2**11
+TILE = 3 * 2**9
 # Taps of the height axis up to which its rows are kept in a ring; beyond, the scratch would grow with the taps.
 RING = 16
 # Bytes of a result from which on it is stored past the caches, which would not hold it; but not to new pages, which the
