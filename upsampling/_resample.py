@@ -26,9 +26,10 @@ TASKS = 8
 TILE = 3 * 2**9
 # Taps of the height axis up to which its rows are kept in a ring; beyond, the scratch would grow with the taps.
 RING = 16
-# Bytes of a result from which on it is stored past the caches, which would not hold it; but not to new pages, which the
-# system has just cleared in these.
+# Bytes of a result from which on it is stored past the caches, which would not hold it; of a copy, bytes of source and
+# result together. But not to new pages, which the system has just cleared in the caches.
 STREAMED = 2**24
+STREAMED_COPY = 7 * 2**22
 # What one tap along a row costs, in taps across rows.
 ALONG = 3
 
@@ -187,6 +188,7 @@ def gather(src: np.ndarray, dst: np.ndarray, indices: Sequence[np.ndarray | None
     last = _arrays.is_channels_last(src)
     item = src.itemsize * inner
     work = dst.nbytes // 4
+    streamed = src.nbytes + dst.nbytes >= STREAMED_COPY
     kernel = _kernels.load("gather", "bytes").gather
     arguments = (
         memory(src, last),
@@ -196,8 +198,8 @@ def gather(src: np.ndarray, dst: np.ndarray, indices: Sequence[np.ndarray | None
         item,
         *steps,
         max(4, -(-4 * TASK // (sizes[2][1] * item))),
-        used and dst.nbytes >= STREAMED,
+        used and streamed,
         threads_for(work),
     )
     kernel(*arguments)
-    return [(kernel, arguments, work)] if dst.nbytes < STREAMED else []
+    return [] if streamed else [(kernel, arguments, work)]
