@@ -25,7 +25,7 @@ from exchanged cimport contract_exchanged, groups_of, most_blocks, row_of, vecto
 from minimal cimport DEPTH, add_by_points, mark_images, pack_rows
 from packing cimport pack_block
 from products cimport LANES, ROWS, VECTORS, Sums, add_products, add_without_outside, real
-from runs cimport all_finite, fill
+from runs cimport all_finite, fill, pointer
 from tiles cimport Axis, Part, Problem, Tile, copy_tile, find_taps, store, width_of
 
 cdef extern from "simd.h" nogil:
@@ -414,12 +414,6 @@ cdef void run(Call* call) noexcept nogil:
 
 cdef Py_ssize_t rounded(Py_ssize_t bytes) noexcept nogil:
     return (bytes + 63) // 64 * 64
-
-
-cdef const Py_ssize_t* pointer(object table):
-    """Where a table of sizes begins, which its owner keeps alive."""
-    cdef const Py_ssize_t[::1] flat = table.reshape(-1)
-    return &flat[0]
 
 
 cdef class Passes:

@@ -27,7 +27,7 @@ from correlate cimport Correlated, correlated_room, correlated_tasks, do_correla
 from filtered cimport Filtered, FilteredAxis, do_filtered, filtered_room, filtered_tasks
 from products cimport LANES, ROWS, Sums, add_products, real
 from ranges cimport add_ranges
-from runs cimport all_finite, copy, copy_runs, count_of, fill, transpose
+from runs cimport all_finite, copy, copy_runs, count_of, fill, pointer, transpose
 from summed cimport BiasJob, run_bias, sums_of
 from tiles cimport Axis
 
@@ -471,12 +471,6 @@ cdef void run(Call* call) noexcept nogil:
                 &job.of, split, <const char*>call.array[0], <const char*>call.array[1], sums, i, call_scratch(call)
             )
     add_ranges(call, split.ranges, split.size)
-
-
-cdef const Py_ssize_t* pointer(object table):
-    """Where a table of sizes begins, which its owner keeps alive."""
-    cdef const Py_ssize_t[::1] flat = table.reshape(-1)
-    return &flat[0]
 
 
 cdef void set_strides(Py_ssize_t* xs, const Problem* of) noexcept:

@@ -102,3 +102,9 @@ cdef inline bint all_finite(const real* p, Py_ssize_t count) noexcept nogil:
     for i in range(count // LANES * LANES, count):
         zero = zero + (p[i] - p[i])
     return zero == 0
+
+
+cdef inline const Py_ssize_t* pointer(object table):
+    """Where a table of sizes begins, which its owner keeps alive."""
+    cdef inline const Py_ssize_t[::1] flat = table.reshape(-1)
+    return &flat[0]

@@ -129,3 +129,12 @@ def test_windows_of_several_vectors_have_the_bits_of_columns(dtype, channels, si
         _plan_resample._cached.cache_clear()
         _repeat.forget()
         np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("text", ["-1", "2.5", "all", ""])
+def test_a_wrong_number_of_bytes_is_refused(text):
+    code = "import upsampling"
+    environment = os.environ | {"UPSAMPLING_KEPT_MIB": text}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert f"UPSAMPLING_KEPT_MIB must be a number of MiB, 0 or more, got {text!r}" in ended.stderr

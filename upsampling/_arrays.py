@@ -20,7 +20,16 @@ from ._kernels.memory import Memory, piece_of, set_kept
 # Bytes from which on a result has memory that was kept from earlier ones (pyx/kept.pyx), and how many are kept at
 # most: docs/design.md has the measurements. UPSAMPLING_KEPT_MIB=0 keeps nothing.
 LARGE = 2**21
-KEPT = 2**20 * int(os.environ.get("UPSAMPLING_KEPT_MIB", "128"))
+
+
+def _kept() -> int:
+    text = os.environ.get("UPSAMPLING_KEPT_MIB", "128").strip()
+    if not (text.isascii() and text.isdigit()) or int(text) >= 2**40:
+        raise ValueError(f"UPSAMPLING_KEPT_MIB must be a number of MiB, 0 or more, got {text!r}")
+    return 2**20 * int(text)
+
+
+KEPT = _kept()
 set_kept(KEPT)
 
 
@@ -90,7 +99,12 @@ def _new(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
     try:
         array = empty(shape, dtype)
     except MemoryError:
-        raise MemoryError(_no_room(shape, dtype)) from None
+        set_kept(0)  # what is kept may be what is missing
+        set_kept(KEPT)
+        try:
+            array = np.empty(shape, dtype)
+        except MemoryError:
+            raise MemoryError(_no_room(shape, dtype)) from None
     if (program := recording()) is not None:  # a plan is made: every execution will have such an array of its own
         program.temporary(array)
     return array
