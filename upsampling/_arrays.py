@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ._args import LARGEST, shown
+from ._args import LARGEST
 from ._kernels.calls import recording
 from ._kernels.memory import Memory, piece_of, set_kept
+from ._out import check_out, no_room
 
 # Bytes from which on a result has memory that was kept from earlier ones (pyx/kept.pyx), and how many are kept at
 # most: docs/design.md has the measurements. UPSAMPLING_KEPT_MIB=0 keeps nothing.
@@ -61,11 +62,7 @@ def native_copy(array: np.ndarray) -> np.ndarray:
     try:
         return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True, subok=False)
     except MemoryError:
-        raise MemoryError(_no_room(array.shape, array.dtype)) from None
-
-
-def _no_room(shape: Sequence[int], dtype: np.dtype) -> str:
-    return f"the arguments need an array of shape {shown(tuple(shape))} and dtype {dtype}, which does not fit in memory"
+        raise MemoryError(no_room(array.shape, array.dtype)) from None
 
 
 def allocate(shape: Sequence[int], dtype: Any, channels_last: bool = False) -> np.ndarray:
@@ -73,7 +70,7 @@ def allocate(shape: Sequence[int], dtype: Any, channels_last: bool = False) -> n
     dtype = np.dtype(dtype)
     shape = tuple(shape)
     if math.prod(extent for extent in shape if extent) * max(dtype.itemsize, 1) > LARGEST:
-        raise MemoryError(_no_room(shape, dtype))
+        raise MemoryError(no_room(shape, dtype))
     if channels_last:
         return np.moveaxis(_new((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
     return _new(shape, dtype)
@@ -104,24 +101,10 @@ def _new(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
         try:
             array = np.empty(shape, dtype)
         except MemoryError:
-            raise MemoryError(_no_room(shape, dtype)) from None
+            raise MemoryError(no_room(shape, dtype)) from None
     if (program := recording()) is not None:  # a plan is made: every execution will have such an array of its own
         program.temporary(array)
     return array
-
-
-def check_out(out: Any, shape: Sequence[int], dtype: Any) -> None:
-    """Refuse an `out` that a result of `shape` and `dtype` cannot be written to."""
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be an ndarray, got {shown(out)} of type {type(out).__name__}")
-    if out.dtype.newbyteorder("=") != dtype.newbyteorder("="):
-        raise TypeError(f"out must have dtype {dtype}, got {out.dtype}")
-    if out.shape != tuple(shape):
-        raise ValueError(f"out must have shape {tuple(shape)}, got {out.shape}")
-    if not out.flags.writeable:
-        raise ValueError("out must be writeable, got a read-only array")
-    if _overlaps_itself(out):
-        raise ValueError("out must not overlap itself, got an array in which elements share memory")
 
 
 def target(
@@ -148,44 +131,6 @@ def target(
     if ordered and out.dtype.isnative and out.flags.aligned and not any(np.may_share_memory(out, x) for x in inputs):
         return plain
     return allocate(shape, dtype, channels_last)
-
-
-def _overlaps_itself(array: np.ndarray) -> bool:
-    """Whether two elements of an array share memory."""
-    if array.size < 2:
-        return False
-    axes = sorted((abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1)
-    reach = array.itemsize
-    for stride, extent in axes:
-        if stride < reach:
-            break
-        reach += stride * (extent - 1)
-    else:
-        return False  # each axis steps over all that the axes of smaller strides cover
-    if axes[0][0] == 0:
-        return True
-    # Elements may lie between each other and yet apart: look at all their addresses.
-    addresses = np.zeros((), np.int64)
-    for stride, extent in axes:
-        addresses = (addresses[..., None] + stride * np.arange(extent)).ravel()
-    addresses.sort()
-    return bool((np.diff(addresses) < array.itemsize).any())
-
-
-def deliver(result: np.ndarray, out: np.ndarray | None) -> np.ndarray:
-    """Copy `result` into a checked `out` where it was computed elsewhere; return what the caller gets."""
-    if out is None:
-        return result
-    if not np.may_share_memory(result, out):
-        out.view(np.ndarray)[...] = result if result.ndim == out.ndim else result[0]
-    return out
-
-
-def checked_delivery(result: np.ndarray, out: Any) -> np.ndarray:
-    """Copy a new `result` into an `out` that was not checked before; return what the caller gets."""
-    if out is not None:
-        check_out(out, result.shape, result.dtype)
-    return deliver(result, out)
 
 
 def batched(array: np.ndarray, rank: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _conv_args, _conv_gradients, _conv_minimal, _conv_plain, _halves, _kernels, _repeat
+from . import _arrays, _conv_args, _conv_gradients, _conv_minimal, _conv_plain, _halves, _kernels, _out, _repeat
 from . import _plan_conv as plan
 from ._conv_minimal import name_of, set_minimal_filtering
 from ._conv_packed import PackedWeights
@@ -197,7 +197,7 @@ def _conv_transpose(
         with np.errstate(all="ignore"):
             steps = _forward(spec, bias, result, kept)
     if out is not None:
-        return _arrays.deliver(result, out)
+        return _out.deliver(result, out)
     result = result if spec.batched else result[0]
     if steps:
         _repeat.remember(call, [result], steps)

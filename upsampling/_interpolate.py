@@ -7,7 +7,7 @@ from typing import SupportsIndex
 
 import numpy as np
 
-from . import _args, _arrays, _interpolate_args, _plan_resample, _repeat, _resample
+from . import _args, _arrays, _interpolate_args, _out, _plan_resample, _repeat, _resample
 from ._interpolate_args import Request
 from ._plan_resample import Axis, AxisTable
 from ._types import Input, Ints, Numbers
@@ -104,7 +104,7 @@ def interpolate(
             steps = _resample.resample(source, result, tables, used=used)
     if steps and out is None:
         _repeat.remember(call, [result], steps)
-    return _arrays.deliver(result, out)
+    return _out.deliver(result, out)
 
 
 def interpolate_backward(

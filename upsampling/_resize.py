@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _interpolate_args, _kernels, _plan_resize, _repeat, _resample, _resize_args
+from . import _arrays, _interpolate_args, _kernels, _out, _plan_resize, _repeat, _resample, _resize_args
 from ._plan_resample import AxisTable
 from ._repeat import Step
 from ._resize_args import Resize
@@ -94,7 +94,7 @@ def resize(
         result, steps = _floats(call, out) if call.mode != "nearest" else _nearest(call, out)
     if steps and out is None:
         _repeat.remember(key, [result], steps)
-    return _arrays.deliver(result, out)
+    return _out.deliver(result, out)
 
 
 def _work(call: Resize, taps: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _args, _arrays, _kernels, _pool_args, _repeat
+from . import _args, _arrays, _kernels, _out, _pool_args, _repeat
 from ._threads import threads_for
 from ._types import Input, Ints
 
@@ -44,7 +44,7 @@ def _max_unpool(
     if result.size:
         steps = _put(x, given, result)
     if out is not None:
-        return _arrays.deliver(result, out)
+        return _out.deliver(result, out)
     result = result if batched else result[0]
     if steps:
         _repeat.remember(call, [result], steps)

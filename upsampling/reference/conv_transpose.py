@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _args, _arrays, _conv_args
+from .. import _args, _conv_args, _out
 
 __all__ = [
     "conv_matrix",
@@ -123,7 +123,7 @@ def _forward(spec: _conv_args.Problem, bias: Any, out: np.ndarray | None, dtype:
     if checked is not None:
         sums += checked.astype(wide).reshape(-1, *(1,) * len(spec.stride))
     result = sums.astype(spec.input.dtype.newbyteorder("=") if dtype is None else dtype)
-    return _arrays.checked_delivery(result if spec.batched else result[0], out)
+    return _out.checked_delivery(result if spec.batched else result[0], out)
 
 
 def _backward(spec: _conv_args.Problem, grad_output: Any, output_mask: Any, dtype: Any) -> tuple[Any, Any, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _args, _arrays, _interpolate_args
+from .. import _args, _interpolate_args, _out
 from .._interpolate_args import Request
 
 __all__ = ["interpolate", "interpolate_backward"]
@@ -260,7 +260,7 @@ def interpolate(
         result = result.astype(input.dtype.newbyteorder("=") if dtype is None else dtype)
     else:
         result = _rounded(result, input.dtype.newbyteorder("="), dtype)
-    return _arrays.checked_delivery(np.ascontiguousarray(result), out)
+    return _out.checked_delivery(np.ascontiguousarray(result), out)
 
 
 def interpolate_backward(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _args, _arrays, _pool_args
+from .. import _args, _out, _pool_args
 
 __all__ = [
     "max_pool1d",
@@ -103,7 +103,7 @@ def _max_unpool(
     ):
         for value, i in zip(values, where, strict=True) if plane else ():
             result[p, i] = value
-    return _arrays.checked_delivery(result.reshape(shape), out)
+    return _out.checked_delivery(result.reshape(shape), out)
 
 
 def _max_unpool_backward(rank: int, grad_output: Any, indices: Any, dtype: Any) -> np.ndarray:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays, _resize_args
+from .. import _out, _resize_args
 
 __all__ = ["resize"]
 
@@ -197,10 +197,12 @@ def resize(
     """
     call = _resize_args.check(image, size, scale, mode, antialias)
     wanted = call.image.dtype.newbyteorder("=") if dtype is None else np.dtype(dtype)
-    result = _arrays.target(out, call.shape, wanted, False, [call.image])
+    if out is not None:
+        _out.check_out(out, call.shape, wanted)
+    result = _out.new(call.shape, wanted)
     if result.size:
         result[...] = _resized(call, exact=dtype is not None)
-    return _arrays.deliver(result, out)
+    return _out.deliver(result, out)
 
 
 def _resized(call: _resize_args.Resize, exact: bool) -> np.ndarray:
