@@ -1,6 +1,7 @@
 """Call one function with every hostile value for every argument; run by test_hostile.py in a process of its own.
 
-usage: hostile_calls.py FUNCTION. Prints a line for each call that ended wrongly, then the number of calls.
+usage: hostile_calls.py FUNCTION, one of the case table's or of OTHERS. Prints a line for each call that ended wrongly,
+then the number of calls.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import faulthandler
 import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import bounds
@@ -17,7 +18,7 @@ import cases
 import numpy as np
 
 import upsampling as up
-from upsampling import reference
+from upsampling import nn, reference, sizes
 
 try:
     import resource
@@ -135,12 +136,59 @@ def wrong(case: cases.Case, given: dict[str, Any]) -> str:
     return ""
 
 
+# What takes no arrays, or few: a right call of each.
+OTHERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "set_num_threads": (up.set_num_threads, {"n": 2}),
+    "num_threads": (up.num_threads, {"n": 2}),
+    "set_minimal_filtering": (up.set_minimal_filtering, {"on": True}),
+    "conv_matrix": (reference.conv_matrix, {"weight": np.ones((1, 1, 2, 2)), "input_size": (3, 3)}),
+    "conv_transpose_output_size": (sizes.conv_transpose_output_size, {"input_size": (3, 4), "kernel_size": 2}),
+    "max_pool_output_size": (sizes.max_pool_output_size, {"input_size": (3, 4), "kernel_size": 2}),
+    "max_unpool_output_size": (sizes.max_unpool_output_size, {"input_size": (3, 4), "kernel_size": 2}),
+    "pixel_shuffle_output_size": (sizes.pixel_shuffle_output_size, {"input_size": (4, 3, 4), "upscale_factor": 2}),
+    "pixel_unshuffle_output_size": (
+        sizes.pixel_unshuffle_output_size, {"input_size": (1, 4, 4), "downscale_factor": 2},
+    ),
+    "interpolate_output_size": (sizes.interpolate_output_size, {"input_size": (3, 4), "size": 5}),
+    "resize_output_size": (sizes.resize_output_size, {"image_size": (3, 4), "size": (5, 6)}),
+    "ConvTranspose2d": (nn.ConvTranspose2d, {"in_channels": 2, "out_channels": 2, "kernel_size": 2}),
+    "MaxPool2d": (nn.MaxPool2d, {"kernel_size": 2}),
+    "MaxUnpool2d": (nn.MaxUnpool2d, {"kernel_size": 2}),
+    "Upsample": (nn.Upsample, {"scale_factor": 2}),
+    "PixelShuffle": (nn.PixelShuffle, {"upscale_factor": 2}),
+}  # fmt: skip
+
+
+def other_calls(name: str) -> tuple[list[str], int]:
+    """Call what takes no arrays with every hostile value for every argument; what ended wrongly, and how many."""
+    function, good = OTHERS[name]
+    problems, count = [], 0
+    function(**good)
+    for argument in inspect.signature(function).parameters:
+        for value in (*NUMBERS, *STRANGE, *((value, value) for value in NUMBERS)):
+            count += 1
+            faulthandler.dump_traceback_later(SECONDS, exit=True)
+            try:
+                function(**good | {argument: value})
+            except REFUSED as error:
+                if not str(error):
+                    problems.append(f"{name}({argument}={value!r:.60}): {type(error).__name__} without a message")
+            except Exception as error:
+                problems.append(f"{name}({argument}={value!r:.60}): {type(error).__name__}: {error}")
+            faulthandler.cancel_dump_traceback_later()
+    return problems, count
+
+
 def main(function: str) -> None:
     # AddressSanitizer takes terabytes of address space for itself; it limits each allocation instead (.ci/run).
     if resource is not None and os.environ.get("UPSAMPLING_SANITIZED") != "1":
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     np.seterr(all="ignore")
     up.set_num_threads(2)
+    if function in OTHERS:
+        problems, count = other_calls(function)
+        print(*problems, f"{count} calls", sep="\n")
+        return
     count = 0
     chosen = [case for case in cases.CASES if case.function == function and 0 not in next(iter(case.shapes.values()))]
     for case in (chosen[0], chosen[-1]):

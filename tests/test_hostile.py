@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 import cases
+import hostile_calls
 import pytest
 
 import upsampling as up
 
 HERE = Path(__file__).parent
-FUNCTIONS = sorted({case.function for case in cases.CASES})
+FUNCTIONS = sorted({case.function for case in cases.CASES} | hostile_calls.OTHERS.keys())
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -33,4 +34,4 @@ def test_every_argument(function):
     assert done.returncode == 0, f"exit code {done.returncode}: {done.stderr[-2000:]}"
     *problems, last = done.stdout.splitlines()
     assert not problems, "\n".join(problems[:20]) + f"\n{len(problems)} in all"
-    assert int(last.split()[0]) > 100
+    assert int(last.split()[0]) > 80
