@@ -121,7 +121,8 @@ cdef inline int fetch_group(
     numbers do; where one does, all items are fetched again with these. 8x64x64x64 from 128x128: see docs/design.md.
     """
     cdef int found
-    memset(room, 0, g.plane * g.channels)
+    if g.plane * g.channels:  # else there is no room
+        memset(room, 0, g.plane * g.channels)
     found = fetch_once(g, y, at, x, <unsigned char*>room, size)
     if found & FETCHED_TWICE:
         mark_items(g, y, at, room, 0, g.plane)

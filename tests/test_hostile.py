@@ -31,7 +31,7 @@ def test_every_argument(function):
         timeout=280,
         check=False,
     )
-    assert done.returncode == 0, f"exit code {done.returncode}: {done.stderr[-2000:]}"
+    assert done.returncode == 0, f"exit code {done.returncode}: {done.stderr[:1000]}...{done.stderr[-1000:]}"
     *problems, last = done.stdout.splitlines()
     assert not problems, "\n".join(problems[:20]) + f"\n{len(problems)} in all"
     assert int(last.split()[0]) > 80
