@@ -53,6 +53,8 @@ CFLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden",
 # For some processors, and from version 13 on for all, GCC leaves a product and a sum apart where sums wait for one
 # another, in one kernel's loop and not in another's: it is told not to, for they have the same bits. Clang never does.
 FUSED = ["--param=avoid-fma-max-bits=0"]
+# Names of what is inside take a tenth of a wheel. What sanitizers report needs them.
+STRIPPED = ["-Wl,--strip-all"] if sys.platform == "linux" else []
 OPENMP = ["-fopenmp"]
 # What Cython's own boilerplate would be warned of.
 GENERATED = [
@@ -137,11 +139,12 @@ def extensions():
                 include_dirs=["pyx", "upsampling/include"],
                 define_macros=macros,
                 extra_compile_args=[*CFLAGS, *flags],
-                extra_link_args=[*SANITIZERS],
+                extra_link_args=[*(SANITIZERS or STRIPPED)],
                 depends=["setup.py", *shared, f"pyx/{kernel}.pyx", *INCLUDED.get(kernel, ())],
             )
         )
-    return [*found, Extension(SHARED, [str(SHARED_SOURCE)], extra_compile_args=["-O2", "-g0"])]
+    options = {"extra_compile_args": ["-O2", "-g0"], "extra_link_args": [*STRIPPED]}
+    return [*found, Extension(SHARED, [str(SHARED_SOURCE)], **options)]
 
 
 class Build(build):
