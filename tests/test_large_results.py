@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,14 @@ needs_kept = pytest.mark.skipif(memory.piece_of(1) is None or not _arrays.KEPT, 
 def numbers(shape, dtype=np.float32, channels_last=False):
     x = np.random.default_rng(1).random(shape).astype(dtype)
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1) if channels_last else x
+
+
+def python(code, kept):
+    """Run code in a process of its own, in a folder that holds no other `upsampling`."""
+    here, package = Path(__file__).parent, Path(up.__file__).parent.parent
+    environment = os.environ | {"UPSAMPLING_KEPT_MIB": kept, "PYTHONPATH": str(package)}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
 
 
 def address(array):
@@ -87,9 +96,8 @@ def test_threads_get_memory_of_their_own():
 
 def test_keeping_can_be_turned_off():
     code = "import upsampling._arrays as a, numpy as np; print(a.empty((2**23,), np.dtype('u1')).base is None)"
-    environment = os.environ | {"UPSAMPLING_KEPT_MIB": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True"
+    done = python(code, "0")
+    assert done.stdout == "True\n", done.stderr
 
 
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
@@ -133,8 +141,6 @@ def test_windows_of_several_vectors_have_the_bits_of_columns(dtype, channels, si
 
 @pytest.mark.parametrize("text", ["-1", "2.5", "all", ""])
 def test_a_wrong_number_of_bytes_is_refused(text):
-    code = "import upsampling"
-    environment = os.environ | {"UPSAMPLING_KEPT_MIB": text}
-    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    ended = python("import upsampling", text)
     assert ended.returncode == 1
     assert f"UPSAMPLING_KEPT_MIB must be a number of MiB, 0 or more, got {text!r}" in ended.stderr
