@@ -16,7 +16,7 @@ import numpy as np
 from ._args import LARGEST
 from ._kernels.calls import recording
 from ._kernels.memory import Memory, piece_of, set_kept
-from ._out import check_out, no_room
+from ._out import check_out, new, no_room
 
 # Bytes from which on a result has memory that was kept from earlier ones (pyx/kept.pyx), and how many are kept at
 # most: docs/design.md has the measurements. UPSAMPLING_KEPT_MIB=0 keeps nothing.
@@ -98,10 +98,7 @@ def _new(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
     except MemoryError:
         set_kept(0)  # what is kept may be what is missing
         set_kept(KEPT)
-        try:
-            array = np.empty(shape, dtype)
-        except MemoryError:
-            raise MemoryError(no_room(shape, dtype)) from None
+        array = new(shape, dtype)
     if (program := recording()) is not None:  # a plan is made: every execution will have such an array of its own
         program.temporary(array)
     return array
