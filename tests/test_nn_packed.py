@@ -68,9 +68,10 @@ def test_packed_weights_follow_every_change(dtype, stride, size):
     check()
 
 
-def test_packed_weights_are_made_once():
+@pytest.mark.parametrize("outputs", [36, 1000], ids=["small", "beyond 2 MiB, where results lie in kept memory"])
+def test_packed_weights_are_made_once(outputs):
     """As long as nobody refers to the weight, it is not even looked at."""
-    layer = nn.ConvTranspose2d(40, 36, 4, rng=0)
+    layer = nn.ConvTranspose2d(40, outputs, 4, rng=0)
     x = np.ones((1, 40, 5, 5), np.float32)
     layer(x)
     held = layer._packed

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import _args
-from .._arrays import allocate
 from .._conv_packed import SMALL, PackedWeights
 from .._conv_transpose import _conv_transpose
+from .._out import new
 from ..functional import (
     conv_transpose1d_backward,
     conv_transpose2d_backward,
@@ -113,8 +113,9 @@ class _ConvTransposeNd(Layer):
         kept_dtype = _parameter_dtype(dtype)
         generator = _generator(rng)
         shape = (self.in_channels, self.out_channels // self.groups, *self.kernel_size)
-        self.weight = allocate(shape, kept_dtype)
-        self.bias = allocate((self.out_channels,), kept_dtype) if has_bias else None
+        # They own their memory, which tells that nobody else can write there.
+        self.weight = new(shape, kept_dtype)
+        self.bias = new((self.out_channels,), kept_dtype) if has_bias else None
         self.grad = {name: np.zeros_like(parameter) for name, parameter in self.named_parameters()}
         self.reset_parameters(generator)
 
