@@ -21,41 +21,46 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
 from upsampling._kernels.calls cimport Call, call_scratch, enter, keep, leave, perform, stopped
-from exchanged cimport contract_exchanged, groups_of, most_blocks, row_of, vectors_of
+from exchanged cimport contract_exchanged, most_blocks, place_vectors, vectors_of
 from minimal cimport DEPTH, add_by_points, mark_images, pack_rows
-from packing cimport pack_block
-from products cimport LANES, ROWS, VECTORS, Sums, add_products, add_without_outside, real
-from runs cimport all_finite, fill, pointer
-from tiles cimport Axis, Part, Problem, Tile, copy_tile, find_taps, store, width_of
+from packing cimport Column, Weights, are_finite, pack_unit, turn_unit, unit_of, weights_of
+from products cimport LANES, ROWS, VECTORS, Sums, add_products, add_products_apart, add_without_outside, real
+from runs cimport all_finite, count_of, fill, pointer
+from tiles cimport (
+    IN_PLACE, MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, copy_tile, find_taps, store, width_of,
+)
 
 cdef extern from "simd.h" nogil:
     void* scratch(size_t bytes)
 
 
-cdef void add_part(
-    const Problem* of, const Tile* tile, const Part* part, Py_ssize_t c0, Py_ssize_t channels
+# Where the weights of some rows of a part lie; of rows that are packed `row` is 1.
+cdef struct Rows:
+    const real* w
+    Py_ssize_t row
+    Py_ssize_t channel
+    Py_ssize_t block
+
+
+cdef void add_rows(
+    const Problem* of, const Tile* tile, Py_ssize_t number, const Rows* weights, Py_ssize_t row, Py_ssize_t rows,
+    Py_ssize_t c0, Py_ssize_t channels,
 ) noexcept nogil:
-    """Add the products of some channels to the sums of a part, block by block for some rows after the other."""
+    """Add the products of some channels to some rows of a part, block by block."""
+    cdef const Part* part = &of.part[number]
+    cdef const real* w = weights.w
     cdef Sums sums
-    cdef Py_ssize_t rows = tile.outputs * part.phases, row = 0, at, count, c, end, i, m = 0, phase = 0
-    cdef Py_ssize_t block_step = part.block_step if part.block_step else channels * part.taps * ROWS
+    cdef Py_ssize_t end = row + rows, at, count, c, last, i, m = row // part.phases, phase = 0
     cdef real bias[ROWS]
-    cdef const real* w = tile.w + part.weight + tile.first_output * part.phases // ROWS * block_step
-    sums.inner = find_taps(
-        of, part, &tile.first[0], &tile.count[0], tile.offset + part.first_tap, tile.weight_at + part.first_tap
-    )
-    if part.block_step:
-        w += c0 * part.channel_step
-    else:
-        w += c0 * part.taps * ((of.outputs * part.phases + ROWS - 1) // ROWS * ROWS)
-    sums.a_row = part.row_step
-    sums.a_step = part.channel_step
+    sums.inner = tile.reached[number]
+    sums.a_row = weights.row
+    sums.a_step = weights.channel
     sums.a_at = tile.weight_at + part.first_tap
     sums.b_step = of.pitch
     sums.b_at = tile.offset + part.first_tap
     sums.y_row = tile.width
-    while row < rows:
-        count = min(ROWS, rows - row)
+    while row < end:
+        count = min(ROWS, end - row)
         for i in range(count):
             bias[i] = tile.bias[m]
             phase += 1
@@ -67,32 +72,110 @@ cdef void add_part(
         c = 0
         while c < channels:
             sums.outer = min(of.block, channels - c)
-            end = c0 + c + sums.outer
-            sums.a = w + c * part.channel_step
+            last = c0 + c + sums.outer
+            sums.a = w + c * sums.a_step
             sums.b = tile.copied + c * of.pitch
             sums.before = NULL if c0 % of.block == 0 else tile.chains + at
-            sums.after = NULL if end % of.block == 0 or end == of.channels else tile.chains + at
-            sums.fresh = end <= of.block
-            sums.last = &bias[0] if end == of.channels else NULL
+            sums.after = NULL if last % of.block == 0 or last == of.channels else tile.chains + at
+            sums.fresh = last <= of.block
+            sums.last = &bias[0] if last == of.channels else NULL
             if of.careful:
                 add_without_outside(&sums, count, tile.lanes, tile.outside - tile.copied)
-            else:
+            elif weights.row == 1:
                 add_products(count, &sums, tile.lanes)
+            else:
+                add_products_apart(count, &sums, tile.lanes)
             c += of.block
-        w += block_step
+        w += weights.block
         row += ROWS
+
+
+cdef void add_at_once(const Problem* of, const Tile* tile, Py_ssize_t c0, Py_ssize_t channels) noexcept nogil:
+    """Add the products of some channels, part by part, with weights that are packed or read as they are given."""
+    cdef Py_ssize_t i
+    cdef const Part* part
+    cdef Rows rows
+    for i in range(of.parts):
+        part = &of.part[i]
+        if of.weights == IN_PLACE:
+            rows.row = of.ws[2]
+            rows.channel = of.ws[1]
+            rows.block = ROWS * of.ws[2]
+            rows.w = tile.w + c0 * rows.channel + tile.first_output * rows.row
+        else:
+            rows.row = 1
+            rows.channel = part.taps * ROWS
+            rows.block = channels * rows.channel
+            rows.w = tile.w + part.weight + c0 * part.taps * count_of(of.outputs * part.phases, ROWS) * ROWS
+            rows.w += tile.first_output * part.phases // ROWS * rows.block
+        add_rows(of, tile, i, &rows, 0, tile.outputs * part.phases, c0, channels)
+
+
+cdef void add_piecewise(const Problem* of, const Tile* tile, Py_ssize_t c0, Py_ssize_t channels) noexcept nogil:
+    """Add the products of some channels, for ROWS output channels after the other, whose weights are packed for it."""
+    cdef Column column[MOST_PHASES]
+    cdef Weights unit
+    cdef Py_ssize_t m = 0, count, i
+    cdef const Part* part
+    cdef Rows rows
+    rows.row = 1
+    while m < tile.outputs:
+        count = min(ROWS, tile.outputs - m)
+        unit = unit_of(of, tile.w, tile.w_end, tile.first_output + m, count, c0, channels)
+        if of.weights == TURNED:
+            turn_unit(ROWS, &unit, tile.packed)
+        else:
+            place_blocks(of, count, 0, channels, 0, channels, count, tile.packed, column)
+            pack_blocks(of, &unit, column)
+        rows.w = tile.packed
+        for i in range(of.parts):
+            part = &of.part[i]
+            rows.channel = (unit.kernel if of.weights == TURNED else part.taps) * ROWS
+            rows.block = channels * rows.channel
+            add_rows(of, tile, i, &rows, m * part.phases, count * part.phases, c0, channels)
+            if of.weights == PIECEWISE:
+                rows.w += weights_of(part, count, channels, ROWS)
+        m += ROWS
+
+
+cdef void pack_blocks(const Problem* of, const Weights* unit, const Column* column) noexcept nogil:
+    pack_unit(ROWS, unit, of.parts, of.part, of.tap, column)
+
+
+cdef void place_blocks(
+    const Problem* of, Py_ssize_t outputs, Py_ssize_t unit, Py_ssize_t all_channels, Py_ssize_t c0,
+    Py_ssize_t channels, Py_ssize_t count, real* to, Column* column,
+) noexcept nogil:
+    """Where the rows of a unit, of `count` of all output channels, and some channels lie in packed weights."""
+    cdef Py_ssize_t i, j, blocks
+    cdef const Part* part
+    for i in range(of.parts):
+        part = &of.part[i]
+        blocks = count_of(outputs * part.phases, ROWS)
+        for j in range(count_of(count * part.phases, ROWS)):
+            column.to = to + (c0 * blocks + (unit * part.phases + j) * channels) * part.taps * ROWS
+            column.wide = ROWS
+            column += 1
+        to += weights_of(part, outputs, all_channels, ROWS)
 
 
 cdef void add_channels(const Problem* of, const Tile* tile) noexcept nogil:
     """Add the products of all channels, chunk by chunk."""
-    cdef Py_ssize_t c0 = 0, i, channels
+    cdef Py_ssize_t c0 = 0, channels, i, at
+    for i in range(of.parts):
+        at = of.part[i].first_tap
+        tile.reached[i] = find_taps(
+            of, &of.part[i], &tile.first[0], &tile.count[0], tile.offset + at, tile.weight_at + at
+        )
     while c0 < of.channels:
         channels = min(of.chunk, of.channels - c0)
         copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 0, c0 == 0, tile.copied)
         if of.careful:
             copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 1, c0 == 0, tile.outside)
-        for i in range(of.parts):
-            add_part(of, tile, &of.part[i], c0, channels)
+        if of.weights == PIECEWISE or of.weights == TURNED:
+            add_piecewise(of, tile, c0, channels)
+        else:
+            add_at_once(of, tile, c0, channels)
         c0 += channels
 
 
@@ -105,6 +188,7 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
     """Put a tile and its scratch at `memory`, unless that is NULL; how many bytes they take."""
     cdef Py_ssize_t copied = (of.chunk * of.pitch + 2 * LANES) // LANES * LANES, width, sums, i
     cdef Py_ssize_t outside = copied if careful else 0, chains = 0, spread = 0, products = 0, turned = 0, lists = 1
+    cdef Py_ssize_t packed = 0
     cdef Py_ssize_t outputs = min(of.piece, of.outputs), outs = of.outs[0] * of.outs[1] * of.outs[2]
     cdef Py_ssize_t head = sizeof(Tile) // 64 * 64 + 64
     cdef Tile* tile = <Tile*>memory
@@ -121,7 +205,8 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         lists = most_blocks(of)
     elif of.chunk % of.block and of.chunk < of.channels:
         chains = sums
-    i = copied + outside + sums + chains + spread + products + turned + LANES  # whole vectors of sums are read
+    packed = packed_at_once(of)
+    i = copied + outside + sums + chains + spread + products + turned + packed + LANES  # whole vectors are read
     if memory != NULL:
         tile.copied = <real*>(memory + head)
         tile.outside = tile.copied + copied
@@ -130,17 +215,29 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         tile.spread = tile.chains + chains
         tile.products = tile.spread + spread
         tile.turned = tile.products + products
+        tile.packed = tile.turned + turned
         tile.offset = <Py_ssize_t*>(tile.copied + i)
         tile.weight_at = tile.offset + lists * of.taps
         tile.reached = tile.weight_at + lists * of.taps
-        tile.lane = tile.reached + lists
+        tile.lane = tile.reached + max(lists, of.parts)
         memset(tile.copied, 0, (copied + outside) * sizeof(real))
-    return head + i * sizeof(real) + 2 * lists * (of.taps + 1) * sizeof(Py_ssize_t)
+    return head + i * sizeof(real) + (2 * lists * of.taps + lists + max(lists, of.parts)) * sizeof(Py_ssize_t)
+
+
+cdef Py_ssize_t packed_at_once(const Problem* of) noexcept nogil:
+    """The numbers that a task packs at once: a unit in a chunk of channels."""
+    cdef Py_ssize_t i, size = 0
+    if of.weights == TURNED:
+        return min(of.ws[1], of.ws[2]) * of.chunk * ROWS
+    if of.weights == PIECEWISE:
+        for i in range(of.parts):
+            size += weights_of(&of.part[i], min(<Py_ssize_t>ROWS, of.outputs), min(of.chunk, of.channels), ROWS)
+    return size
 
 
 cdef void do_task(
     const Problem* of, Py_ssize_t task, Py_ssize_t shares, Py_ssize_t images, const char* x, const real* w,
-    Py_ssize_t group_weights, const real* bias, char* y, unsigned char* marks, Tile* tile,
+    const real* w_end, Py_ssize_t group_weights, const real* bias, char* y, unsigned char* marks, Tile* tile,
 ) noexcept nogil:
     """Task number `task`: a tile, a share of the output channels, a group and some images."""
     cdef Py_ssize_t i, n, group
@@ -158,6 +255,7 @@ cdef void do_task(
     group = task // shares
     tile.x = x + n * of.xs[0] + group * of.channels * of.xs[1]
     tile.w = w + group * group_weights
+    tile.w_end = w_end
     tile.bias = bias + group * of.outputs + tile.first_output
     tile.y = y + n * of.ys[0] + (group * of.outputs + tile.first_output) * of.ys[1]
     tile.lanes = width_of(of, tile.images, tile.count[0], tile.count[1], tile.count[2])
@@ -178,9 +276,6 @@ cdef struct Pass:
     Problem of
     Py_ssize_t groups
     Py_ssize_t group_weights  # numbers from group to group
-    Py_ssize_t ws[3]  # from group to group, channel to channel and output channel to output channel, unpacked
-    const Py_ssize_t* tap  # for each part, phase and tap its number in the kernel, or -1
-    bint direct  # weights are read where they lie
     bint merged  # some weights are zeros that are not there
     const Py_ssize_t* first  # by minimal filtering: where in `tap` the numbers of each part begin
 
@@ -209,7 +304,9 @@ cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, 
     cdef Py_ssize_t task, tasks, shares, images, i
     cdef Call* call = &job.call
     cdef char* worker = NULL
+    cdef const real* w_end
     of.careful = careful
+    w_end = w + job.w_size if of.weights != PACKED else NULL
     of.batch = job.y_shape[0]
     for i in range(5):
         of.xs[i] = job.xs[i]
@@ -223,7 +320,7 @@ cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, 
         for task in prange(tasks, schedule="dynamic"):
             if not stopped(call):
                 do_task(
-                    &of, task, shares, images, <const char*>call.array[0], w, part.group_weights, bias,
+                    &of, task, shares, images, <const char*>call.array[0], w, w_end, part.group_weights, bias,
                     <char*>call.array[3], job.marks, <Tile*>worker,
                 )
 
@@ -248,59 +345,47 @@ cdef void fill_plane(const Job* job, char* y, real value) noexcept nogil:
                 (<real*>(row + w * job.ys[4]))[0] = value
 
 
-cdef bint pack(Call* call, const Pass* part, const real* w, real* packed) noexcept nogil:
+cdef bint pack(Call* call, const Pass* part, const real* w, Py_ssize_t size, real* packed) noexcept nogil:
     """Put the weights of a pass in the order in which `contract` reads them; whether all of them are finite."""
     cdef const Problem* of = &part.of
-    cdef const Part* rows
-    cdef Py_ssize_t task, i, group, block, blocks, c, count, first = 0
-    cdef Py_ssize_t chunks = (of.channels + of.chunk - 1) // of.chunk
-    cdef const real* source
-    cdef real* to
+    cdef Py_ssize_t chunk = of.channels if of.exchanged else of.chunk
+    cdef Py_ssize_t height = LANES if of.exchanged else ROWS, piece = of.piece if of.exchanged else of.outputs
+    cdef Py_ssize_t units = count_of(piece, height), pieces = count_of(of.outputs, piece), task, group, c, first, unit
+    cdef Py_ssize_t tasks = part.groups * count_of(of.channels, chunk) * pieces * units
     cdef int bad = 0
     if of.minimal:
         return pack_by_points(call, part, w, packed)
-    for i in range(of.parts):
-        rows = &of.part[i]
-        blocks = (of.outputs * rows.phases + ROWS - 1) // ROWS
-        if of.exchanged:
-            bad |= pack_exchanged(call, part, rows, part.tap + first, w, packed)
-            blocks = 0
-        for task in prange(part.groups * chunks * blocks, num_threads=call.threads, schedule="static"):
-            block = task % blocks
-            c = task // blocks % chunks * of.chunk
-            group = task // blocks // chunks
-            count = min(of.chunk, of.channels - c)
-            to = packed + group * part.group_weights + rows.weight + (c * blocks + block * count) * rows.taps * ROWS
-            source = w + group * part.ws[0] + c * part.ws[1]
-            pack_block(ROWS, source, block * ROWS, of.outputs, count, part.ws, rows, part.tap + first, to)
-            bad |= not all_finite(to, count * rows.taps * ROWS)
-        first += rows.phases * rows.taps
+    for task in prange(tasks, num_threads=call.threads, schedule="static"):
+        unit = task % units
+        first = task // units % pieces * piece
+        c = task // (units * pieces) % count_of(of.channels, chunk) * chunk
+        group = task // (units * pieces) // count_of(of.channels, chunk)
+        if first + unit * height < of.outputs:  # the last piece may be smaller
+            bad |= pack_task(
+                of, w + group * of.ws[0], w + size, packed + group * part.group_weights, first, unit, c,
+                min(chunk, of.channels - c),
+            )
     return not bad
 
 
-cdef bint pack_exchanged(
-    Call* call, const Pass* part, const Part* rows, const Py_ssize_t* tap, const real* w, real* packed
+cdef bint pack_task(
+    const Problem* of, const real* w, const real* w_end, real* packed, Py_ssize_t first, Py_ssize_t unit, Py_ssize_t c,
+    Py_ssize_t channels,
 ) noexcept nogil:
-    """Pack a part as exchanged.pxd reads it; whether something is not finite."""
-    cdef const Problem* of = &part.of
-    cdef Py_ssize_t task, group, piece, first, wide, count, vectors
-    cdef Py_ssize_t pieces = (of.outputs + of.piece - 1) // of.piece, groups = groups_of(vectors_of(of.piece, rows))
-    cdef real* to
-    cdef int bad = 0
-    for task in prange(part.groups * pieces * groups, num_threads=call.threads, schedule="static"):
-        piece = task // groups % pieces * of.piece
-        group = task // groups // pieces
-        vectors = vectors_of(min(of.piece, of.outputs - piece), rows)
-        if task % groups >= groups_of(vectors):
-            continue  # the last piece may be smaller
-        first = row_of(task % groups, vectors)
-        wide = row_of(task % groups + 1, vectors) - first
-        first = piece * rows.phases + first
-        count = of.channels * rows.taps
-        to = packed + group * part.group_weights + rows.weight + first * count
-        pack_block(wide, w + group * part.ws[0], first, of.outputs, of.channels, part.ws, rows, tap, to)
-        bad |= not all_finite(to, wide * count)
-    return bad
+    """Pack a unit of the output channels from `first` on; whether something is not finite."""
+    cdef Column column[MOST_PHASES]
+    cdef Weights weights
+    cdef Py_ssize_t height = LANES if of.exchanged else ROWS
+    cdef Py_ssize_t most = min(of.piece, of.outputs - first) if of.exchanged else of.outputs
+    cdef Py_ssize_t count = min(height, most - unit * height)
+    weights = unit_of(of, w, w_end, first + unit * height, count, c, channels)
+    if of.exchanged:
+        place_vectors(of, first, unit, count, packed, column)
+        pack_unit(LANES, &weights, of.parts, of.part, of.tap, column)
+    else:
+        place_blocks(of, of.outputs, unit, of.channels, c, channels, count, packed, column)
+        pack_blocks(of, &weights, column)
+    return not are_finite(&weights)
 
 
 cdef bint pack_by_points(Call* call, const Pass* part, const real* w, real* packed) noexcept nogil:
@@ -319,8 +404,8 @@ cdef bint pack_by_points(Call* call, const Pass* part, const real* w, real* pack
             group = task // blocks // pieces
             count = min(<Py_ssize_t>DEPTH, of.channels - c)
             bad |= pack_rows(
-                w + group * part.ws[0] + c * part.ws[1], block * ROWS, of.outputs, count, part.ws, rows, of.outs,
-                part.tap + part.first[i], blocks * count * ROWS,
+                w + group * of.ws[0] + c * of.ws[1], block * ROWS, of.outputs, count, of.ws, rows, of.outs,
+                of.tap + part.first[i], blocks * count * ROWS,
                 packed + group * part.group_weights + rows.weight + (c * rows.taps * blocks + block * count) * ROWS,
             )
     return not bad
@@ -339,14 +424,14 @@ cdef bint run_pass(Job* job, Py_ssize_t number, const Pass* part, const real* bi
     for i in range(5):
         y_size *= job.y_shape[i]
     # The weight may be longer than the result, in which a number that is not finite shows as well.
-    later = part.direct and job.w_size > y_size and job.packed == NULL
+    later = part.of.weights != PACKED and job.w_size > y_size and job.packed == NULL
     if job.packed != NULL:
         finite = job.finite[number]
-        w = w if part.direct else job.packed[number]
-    elif part.direct:
+        w = w if part.of.weights != PACKED else job.packed[number]
+    elif part.of.weights != PACKED:
         finite = later or all_finite(w, job.w_size)
     else:
-        finite = pack(&job.call, part, w, packed)
+        finite = pack(&job.call, part, w, job.w_size, packed)
         w = packed
     if (part.merged or part.of.minimal or part.of.exchanged) and not finite:
         return False
@@ -354,6 +439,8 @@ cdef bint run_pass(Job* job, Py_ssize_t number, const Pass* part, const real* bi
     if part.merged:
         return all_finite(y, y_size) or all_finite(x, job.x_size)
     if later and not all_finite(y, y_size) and not all_finite(w, job.w_size):
+        if part.of.exchanged:
+            return False
         contract(job, part, w, bias, True)
     return True
 
@@ -438,7 +525,7 @@ cdef class Passes:
         for i in range(self.count):
             self.set_pass(&self.passes[i], passes[i], problem, steps)
             self.each = max(self.each, rounded(room_of(&self.passes[i].of)))
-            if not self.passes[i].direct:
+            if self.passes[i].of.weights == PACKED:
                 self.shared = max(
                     self.shared, rounded(self.passes[i].groups * self.passes[i].group_weights * sizeof(real))
                 )
@@ -473,10 +560,11 @@ cdef class Passes:
         of.minimal, of.exchanged = tables.minimal, tables.exchanged
         for i in range(3):
             of.outs[i] = tables.outs[i]
-        to.tap = pointer(tables.tap)
+        of.tap = pointer(tables.tap)
         to.first = pointer(tables.first) if of.minimal else NULL
-        to.ws = steps
-        to.group_weights, to.direct, to.merged = tables.group_weights, tables.direct, tables.merged
+        of.ws = steps
+        of.weights = tables.weights
+        to.group_weights, to.merged = tables.group_weights, tables.merged
         return 0
 
 
@@ -498,14 +586,14 @@ cdef class Packed:
             raise MemoryError("no memory for packed weights")
         for i in range(self.count):
             part = &passes.passes[i]
-            if part.direct:
+            if part.of.weights != PACKED:
                 self.finite[i] = all_finite(&w[0], w.shape[0])
                 continue
             self.weights[i] = <real*>scratch(part.groups * part.group_weights * sizeof(real))
             if self.weights[i] == NULL:
                 raise MemoryError("no memory for packed weights")
             call.threads = enter(num_threads)
-            self.finite[i] = pack(&call, part, &w[0], self.weights[i])
+            self.finite[i] = pack(&call, part, &w[0], w.shape[0], self.weights[i])
             leave(call.threads)
 
     def __dealloc__(self):

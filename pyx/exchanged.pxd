@@ -1,18 +1,19 @@
-"""Transposed convolution with packed weights: vectors along the rows of the weights, pixels in the place of rows.
+"""Transposed convolution with vectors along the rows of the weights, and pixels in the place of rows.
 
 Rows are (output channel, phase). The vectors of a piece of the output channels, whose sums are in scratch at once, are
 cut into groups of up to VECTORS, about equal, and the rows of the tile into blocks of up to ROWS pixels. Weights lie
-as they are read, [part][piece][group][channel][tap][row of the group], and sums [part][group][lane][row of the group];
-these are turned when they are complete.
+as they are read, [part][piece][group][channel][tap][row of the group], or, where an output has one tap and rows are
+neighbours as they are given, in place. Sums lie [part][group][lane][row of the group], and are turned when complete.
 
 Order of work: the groups of a part, blocks of channels, blocks of pixels, so that the weights of a block of channels
 are read by all pixels of the tile while they are in the first cache. Taps that no pixel of a block reaches are left
 out. Chains are the same as in dense.pyx, and so are the bits.
 """
 
+from packing cimport Column, weights_of
 from products cimport LANES, ROWS, VECTORS, real, vec, vload, vset, vstore
 from runs cimport count_of, transpose
-from tiles cimport Part, Problem, Tile, copy_tile, find_taps, store, width_of
+from tiles cimport IN_PLACE, Part, Problem, Tile, copy_tile, find_taps, store, width_of
 
 cdef extern from "simd.h" nogil:
     """
@@ -203,8 +204,12 @@ cdef inline void add_groups(
     for group in range(groups_of(vectors)):
         row = row_of(group, vectors)
         wide = row_of(group + 1, vectors) - row
-        sums.w_step = part.taps * wide
-        sums.w = w + row * of.channels * part.taps + c0 * sums.w_step
+        if of.weights == IN_PLACE:
+            sums.w_step = of.ws[1]
+            sums.w = tile.w + tile.first_output * part.phases + row + c0 * sums.w_step
+        else:
+            sums.w_step = part.taps * wide
+            sums.w = w + row * of.channels * part.taps + c0 * sums.w_step
         sums.y = sums_of(of, tile, number) + row * tile.width
         sums.y_row = wide
         c = 0
@@ -216,6 +221,28 @@ cdef inline void add_groups(
             add_blocks(tile, tile.longer, tile.blocks, tile.pixels, wide // LANES, &sums)
             sums.w += sums.channels * sums.w_step
             c += of.block
+
+
+cdef inline void place_vectors(
+    const Problem* of, Py_ssize_t first, Py_ssize_t unit, Py_ssize_t count, real* to, Column* column
+) noexcept nogil:
+    """Where the rows of a unit of `count` output channels lie in packed weights, of a piece from `first` on."""
+    cdef Py_ssize_t i, j, vectors, vector, group, row, wide
+    cdef const Part* part
+    for i in range(of.parts):
+        part = &of.part[i]
+        vectors = vectors_of(min(of.piece, of.outputs - first), part)
+        group = 0
+        for j in range(vectors_of(count, part)):
+            vector = unit * part.phases + j
+            while row_of(group + 1, vectors) <= vector * LANES:
+                group += 1
+            row = row_of(group, vectors)
+            wide = row_of(group + 1, vectors) - row
+            column.to = to + (first * part.phases + row) * of.channels * part.taps + vector * LANES - row
+            column.wide = wide
+            column += 1
+        to += weights_of(part, of.outputs, of.channels, LANES)
 
 
 cdef inline void add_blocks(

@@ -25,7 +25,7 @@ from libc.string cimport memcmp, memcpy, memset
 from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
 from correlate cimport Correlated, correlated_room, correlated_tasks, do_correlated
 from filtered cimport Filtered, FilteredAxis, do_filtered, filtered_room, filtered_tasks
-from products cimport LANES, ROWS, Sums, add_products, real
+from products cimport LANES, ROWS, Sums, add_products_apart, real
 from ranges cimport add_ranges
 from runs cimport all_finite, copy, copy_runs, count_of, fill, pointer, transpose
 from summed cimport BiasJob, run_bias, sums_of
@@ -200,7 +200,7 @@ cdef void copy_region(
 
 
 cdef void add_without_outside(const Sums* sums, Py_ssize_t rows, Py_ssize_t lanes, const real* outside) noexcept nogil:
-    """As add_products, without the products with what lies outside: there `outside` holds another number."""
+    """As add_products_apart, without the products with what lies outside: there `outside` holds another number."""
     cdef real chain[PANEL]
     cdef real a
     cdef const real* b
@@ -256,7 +256,7 @@ cdef void add_line(
                 sums.a_at = work.g_at + t
                 sums.b_at = work.x_at + t
                 if finite:
-                    add_products(rows, &sums, min(PANEL, part.channels - c))
+                    add_products_apart(rows, &sums, min(PANEL, part.channels - c))
                 else:
                     add_without_outside(&sums, rows, min(PANEL, part.channels - c), outside + k * work.tap_step)
                 t += of.chain

@@ -1,40 +1,217 @@
-"""Weights in the order in which dense.pyx and exchanged.pxd read them."""
+"""Weights in the order in which dense.pyx and exchanged.pxd read them, a unit of output channels at a time.
 
-from products cimport real
-from tiles cimport Part
+A unit has `height` output channels (ROWS, or LANES where vectors run along rows), at the end of a piece fewer. Its
+rows, (output channel, phase), are cut into columns of `height` rows, which come to lie together for each channel and
+tap.
+"""
+
+from libc.string cimport memcpy, memset
+
+from products cimport LANES, ask_for, real
+from runs cimport all_finite, count_of, interleave
+from tiles cimport Part, Problem
 
 cdef extern from "simd.h" nogil:
     """
+    static const real zeros[128 + 16] = {0}; /* as many as are turned at once, and a vector */
     /* Inlined, so that the height is a constant. */
+    struct weights;
     struct part;
-    static inline __attribute__((always_inline)) void pack_rows_of(
-        int, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const ptrdiff_t *, const struct part *, const ptrdiff_t *,
-        real *);
-    /* Of float64 a group may be lower than a block. */
-    #define HIGHEST (VECTORS * LANES > ROWS ? VECTORS * LANES : ROWS)
+    struct column;
+    static inline __attribute__((always_inline)) void columns_of(
+        int, const struct weights *, const struct part *, const ptrdiff_t *, const struct column *);
+    static inline __attribute__((always_inline)) void turned_columns(
+        int, const struct weights *, ptrdiff_t, const struct part *, const ptrdiff_t *, const struct column *);
     """
-    enum:
-        HIGHEST
+    const real zeros[144]
+
+cdef enum:
+    HIGHEST = 16  # the most lanes or rows
+    TURNED = 128  # numbers of a row of weights that are turned at once
+
+# Weights of a unit as they lie.
+cdef struct Weights "weights":
+    const real* w
+    const real* end  # of the whole array
+    Py_ssize_t outputs
+    Py_ssize_t channels
+    Py_ssize_t output_step
+    Py_ssize_t channel_step
+    Py_ssize_t kernel  # numbers of an output channel and a channel, which lie together
+
+# Where the rows of a column go.
+cdef struct Column "column":
+    real* to
+    Py_ssize_t wide  # from tap to tap; channels follow each other
 
 
-cdef inline void pack_block "pack_rows_of"(
-    int height, const real* w, Py_ssize_t row, Py_ssize_t outputs, Py_ssize_t channels, const Py_ssize_t* ws,
-    const Part* part, const Py_ssize_t* tap, real* to,
+cdef inline Py_ssize_t weights_of(
+    const Part* part, Py_ssize_t outputs, Py_ssize_t channels, Py_ssize_t height
 ) noexcept nogil:
-    """[channel][tap][height] from w, `height` rows (ROWS, or a group) from `row` on, zeros for what is not there."""
-    cdef Py_ssize_t _c, e, k
+    """How many numbers the packed weights of a part are."""
+    return count_of(outputs * part.phases, height) * height * channels * part.taps
+
+
+cdef inline Weights unit_of(
+    const Problem* of, const real* w, const real* end, Py_ssize_t first, Py_ssize_t outputs, Py_ssize_t c,
+    Py_ssize_t channels,
+) noexcept nogil:
+    """Some output channels and channels of a group whose weights begin at w."""
+    cdef Weights unit
+    unit.w = w + first * of.ws[2] + c * of.ws[1]
+    unit.end = end
+    unit.outputs = outputs
+    unit.channels = channels
+    unit.output_step = of.ws[2]
+    unit.channel_step = of.ws[1]
+    unit.kernel = min(of.ws[1], of.ws[2])
+    return unit
+
+
+cdef inline void pack_columns "columns_of"(
+    int height, const Weights* s, const Part* part, const Py_ssize_t* tap, const Column* column
+) noexcept nogil:
+    """The columns of a part, number by number where the rows of a column are not neighbours."""
     cdef Py_ssize_t at[HIGHEST]
+    cdef Py_ssize_t first[HIGHEST]
     cdef const Py_ssize_t* taps[HIGHEST]
-    cdef Py_ssize_t r, rows = min(<Py_ssize_t>height, outputs * part.phases - row)
-    for r in range(rows):
-        at[r] = (row + r) // part.phases * ws[2]
-        taps[r] = tap + (row + r) % part.phases * part.taps
-    for _c in range(channels):
+    cdef Py_ssize_t j, e, _c, rows
+    cdef int r
+    cdef bint neighbours
+    cdef const real* w
+    cdef real* to
+    for j in range(count_of(s.outputs * part.phases, height)):
+        rows = min(<Py_ssize_t>height, s.outputs * part.phases - j * height)
+        for r in range(rows):
+            first[r] = (j * height + r) // part.phases * s.output_step
+            taps[r] = tap + (j * height + r) % part.phases * part.taps
         for e in range(part.taps):
-            for r in range(rows):
-                k = taps[r][e]
-                to[r] = w[at[r] + k] if k >= 0 else <real>0
-            for r in range(rows, height):
-                to[r] = 0
-            to += height
-        w += ws[1]
+            neighbours = rows == height
+            for r in range(height):
+                at[r] = first[r] + taps[r][e] if r < rows and taps[r][e] >= 0 else -1
+                neighbours = neighbours and at[0] >= 0 and at[r] == at[0] + r
+            w = s.w
+            to = column[j].to + e * column[j].wide
+            for _c in range(s.channels):
+                if neighbours:
+                    memcpy(to, w + at[0], height * sizeof(real))
+                else:
+                    for r in range(height):
+                        to[r] = w[at[r]] if at[r] >= 0 else <real>0
+                w += s.channel_step
+                to += part.taps * column[j].wide
+
+
+cdef inline Py_ssize_t together_of(const Weights* s) noexcept nogil:
+    """How many channels are turned at once: some, where an output channel has them side by side."""
+    return max(<Py_ssize_t>1, 16 // s.kernel) if s.channel_step == s.kernel else 1
+
+
+cdef inline void turn_outputs(
+    Py_ssize_t height, const Weights* s, const real* w, Py_ssize_t count, real* apart, real* to
+) noexcept nogil:
+    """to[k * height + m] = w[m * output_step + k] for k < count, and zeros for output channels that are not there.
+
+    Whole vectors are read: what lies at the end of all weights is put apart first. The next unit's is asked for.
+    """
+    cdef const real* rows[HIGHEST]
+    cdef Py_ssize_t m, k
+    for m in range(height):
+        rows[m] = zeros
+        if m < s.outputs:
+            rows[m] = w + m * s.output_step
+            for k in range(0, count, 16):  # the numbers of a line of a cache
+                ask_for(rows[m] + height * s.output_step + k)
+            if s.end - rows[m] < count + LANES:
+                memset(apart + m * (TURNED + LANES), 0, (TURNED + LANES) * sizeof(real))
+                memcpy(apart + m * (TURNED + LANES), rows[m], count * sizeof(real))
+                rows[m] = apart + m * (TURNED + LANES)
+    interleave(&rows[0], height, count, to)
+
+
+cdef inline void turn_unit(Py_ssize_t height, const Weights* s, real* to) noexcept nogil:
+    """The weights of a unit as [channel][number in the kernel][output channel]."""
+    cdef real apart[(TURNED + HIGHEST) * HIGHEST]
+    cdef Py_ssize_t c = 0, count, together = together_of(s)
+    while c < s.channels:
+        count = min(together, s.channels - c) * s.kernel
+        turn_outputs(height, s, s.w + c * s.channel_step, count, apart, to)
+        to += count * height
+        c += together
+
+
+cdef inline void pack_turned "turned_columns"(
+    int height, const Weights* s, Py_ssize_t parts, const Part* part, const Py_ssize_t* tap, const Column* column
+) noexcept nogil:
+    """The columns of all parts, by transposing in registers; a row of weights has at most TURNED numbers."""
+    cdef real turned[(TURNED + 2) * HIGHEST]
+    cdef real joined[(TURNED + 1) * HIGHEST]
+    cdef real apart[(TURNED + HIGHEST) * HIGHEST]
+    cdef const real* source[TURNED]
+    cdef Py_ssize_t c = 0, d, e, i, j, p, count, all_taps = s.kernel, phases, together = together_of(s)
+    cdef const Py_ssize_t* taps
+    cdef const Column* to
+    while c < s.channels:
+        count = min(together, s.channels - c)
+        turn_outputs(height, s, s.w + c * s.channel_step, count * all_taps, apart, turned)
+        for d in range(count):
+            taps = tap
+            to = column
+            for i in range(parts):
+                phases = part[i].phases
+                for e in range(part[i].taps):
+                    for p in range(phases):
+                        j = taps[p * part[i].taps + e]
+                        source[p] = &zeros[0]
+                        if j >= 0:
+                            source[p] = &turned[(d * all_taps + j) * height]
+                    if phases > 1:
+                        interleave(source, phases, height, joined)
+                        source[0] = joined
+                    for j in range(count_of(s.outputs * phases, height)):
+                        memcpy(
+                            to[j].to + ((c + d) * part[i].taps + e) * to[j].wide, source[0] + j * height,
+                            height * sizeof(real),
+                        )
+                taps += phases * part[i].taps
+                to += count_of(s.outputs * phases, height)
+        c += count
+
+
+cdef inline bint in_order(const Weights* s, Py_ssize_t parts, const Part* part, const Py_ssize_t* tap) noexcept nogil:
+    """Whether the rows of a unit are neighbours in the weights."""
+    cdef Py_ssize_t p
+    if parts > 1 or part.taps > 1 or part.phases != s.output_step:
+        return False
+    for p in range(part.phases):
+        if tap[p] != p:
+            return False
+    return True
+
+
+cdef inline void pack_unit(
+    int height, const Weights* s, Py_ssize_t parts, const Part* part, const Py_ssize_t* tap, const Column* column
+) noexcept nogil:
+    """Put the weights of a unit into the columns of its parts, one part's after the other's."""
+    cdef Py_ssize_t i
+    if s.kernel <= TURNED and not in_order(s, parts, part, tap):
+        pack_turned(height, s, parts, part, tap, column)
+        return
+    for i in range(parts):
+        pack_columns(height, s, &part[i], tap, column)
+        column += count_of(s.outputs * part[i].phases, height)
+        tap += part[i].phases * part[i].taps
+
+
+cdef inline bint are_finite(const Weights* s) noexcept nogil:
+    """Whether all weights of a unit are finite."""
+    cdef Py_ssize_t i
+    if s.output_step == s.kernel:
+        for i in range(s.channels):
+            if not all_finite(s.w + i * s.channel_step, s.outputs * s.kernel):
+                return False
+        return True
+    for i in range(s.outputs):
+        if not all_finite(s.w + i * s.output_step, s.channels * s.kernel):
+            return False
+    return True

@@ -22,12 +22,13 @@ cdef extern from "simd.h" nogil:
     #define VECTORS 2
     #define VECTORS_BESIDE(rows) ((rows) > 2 ? 2 : (rows) > 1 ? 4 : 6)
     #endif
-    /* With few vectors, packed weights are read faster than they come from far unless asked for, here 2 KiB ahead. */
-    static inline void ask_for(const real *p) { __builtin_prefetch((const char *)p + 2048); }
+    /* Packed weights come from far: those of the next rows are asked for while the first lanes of these are summed. */
+    static inline void ask_for(const real *p) { __builtin_prefetch(p); }
     /* Inlined, so that loops over rows and vectors unroll and the sums stay in registers. */
     struct sums;
-    static inline __attribute__((always_inline)) void block_products(int, int, const struct sums *, ptrdiff_t);
-    static inline __attribute__((always_inline)) void row_products(int, const struct sums *, ptrdiff_t);
+    static inline __attribute__((always_inline)) void block_products(int, int, int, const struct sums *, ptrdiff_t);
+    static inline __attribute__((always_inline)) void row_products(int, int, const struct sums *, ptrdiff_t);
+    static inline __attribute__((always_inline)) void rows_products(int, int, const struct sums *, ptrdiff_t);
     """
     ctypedef float real
     ctypedef float vec
@@ -59,11 +60,17 @@ cdef struct Sums "sums":
     const real* last
 
 
-cdef inline void products "block_products"(int rows, int vectors, const Sums* s, Py_ssize_t first) noexcept nogil:
-    """All of the sum for `vectors` vectors of each of `rows` rows, from lane `first` on."""
+cdef inline void products "block_products"(
+    int rows, int vectors, int near, const Sums* s, Py_ssize_t first
+) noexcept nogil:
+    """All of the sum for `vectors` vectors of each of `rows` rows, from lane `first` on.
+
+    Rows of a that are near, one number after the other, are reached without an addition each.
+    """
     cdef vec total[8][6]
     cdef vec part[6]
-    cdef Py_ssize_t _i, e, row = s.a_row
+    cdef Py_ssize_t _i, e = 0, row = 1 if near else s.a_row
+    cdef Py_ssize_t ahead = 512 if not near else s.outer * s.inner * ROWS if first == 0 else 0
     cdef int m, v
     cdef const real* a = s.a
     cdef const real* b = s.b + first
@@ -78,19 +85,21 @@ cdef inline void products "block_products"(int rows, int vectors, const Sums* s,
         for m in range(rows):
             for v in range(vectors):
                 total[m][v] = vload(s.before + first + m * s.y_row + v * LANES)
-    for _i in range(s.outer):
-        for e in range(s.inner):
-            ae = a + s.a_at[e]
-            be = b + s.b_at[e]
-            if vectors < 3:
-                ask_for(ae)
+    for _i in range(s.outer * s.inner):
+        ae = a + s.a_at[e]
+        be = b + s.b_at[e]
+        if near or vectors < 3:
+            ask_for(ae + ahead)
+        for v in range(vectors):
+            part[v] = vload(be + v * LANES)
+        for m in range(rows):
             for v in range(vectors):
-                part[v] = vload(be + v * LANES)
-            for m in range(rows):
-                for v in range(vectors):
-                    total[m][v] = total[m][v] + ae[m * row] * part[v]
-        a += s.a_step
-        b += s.b_step
+                total[m][v] = total[m][v] + ae[m * row] * part[v]
+        e += 1
+        if e == s.inner:
+            e = 0
+            a += s.a_step
+            b += s.b_step
     y = (s.y if s.after == NULL else s.after) + first
     if s.after == NULL and not s.fresh:
         for m in range(rows):
@@ -105,37 +114,46 @@ cdef inline void products "block_products"(int rows, int vectors, const Sums* s,
             vstore(y + m * s.y_row + v * LANES, total[m][v])
 
 
-cdef inline void along "row_products"(int rows, const Sums* s, Py_ssize_t lanes) noexcept nogil:
+cdef inline void along "row_products"(int rows, int near, const Sums* s, Py_ssize_t lanes) noexcept nogil:
     """All of the sum for `rows` rows and `lanes` lanes, rounded up to whole vectors."""
     cdef Py_ssize_t v = 0, wide = VECTORS_BESIDE(rows) * LANES
     while lanes - v > wide - LANES:
-        products(rows, VECTORS_BESIDE(rows), s, v)
+        products(rows, VECTORS_BESIDE(rows), near, s, v)
         v += wide
     while lanes - v > LANES:
-        products(rows, 2, s, v)
+        products(rows, 2, near, s, v)
         v += 2 * LANES
     if lanes > v:
-        products(rows, 1, s, v)
+        products(rows, 1, near, s, v)
+
+
+cdef inline void of_rows "rows_products"(int rows, int near, const Sums* s, Py_ssize_t lanes) noexcept nogil:
+    if ROWS == 8 and rows == 8:
+        along(8, near, s, lanes)
+    elif ROWS == 8 and rows == 7:
+        along(7, near, s, lanes)
+    elif ROWS == 8 and rows == 6:
+        along(6, near, s, lanes)
+    elif ROWS == 8 and rows == 5:
+        along(5, near, s, lanes)
+    elif rows == 4:
+        along(4, near, s, lanes)
+    elif rows == 3:
+        along(3, near, s, lanes)
+    elif rows == 2:
+        along(2, near, s, lanes)
+    else:
+        along(1, near, s, lanes)
 
 
 cdef inline void add_products(int rows, const Sums* s, Py_ssize_t lanes) noexcept nogil:
-    """The sum for 1 to ROWS rows and any number of lanes, rounded up to whole vectors."""
-    if ROWS == 8 and rows == 8:
-        along(8, s, lanes)
-    elif ROWS == 8 and rows == 7:
-        along(7, s, lanes)
-    elif ROWS == 8 and rows == 6:
-        along(6, s, lanes)
-    elif ROWS == 8 and rows == 5:
-        along(5, s, lanes)
-    elif rows == 4:
-        along(4, s, lanes)
-    elif rows == 3:
-        along(3, s, lanes)
-    elif rows == 2:
-        along(2, s, lanes)
-    else:
-        along(1, s, lanes)
+    """The sum for 1 to ROWS rows, whose numbers in a are neighbours, and any number of lanes, in whole vectors."""
+    of_rows(rows, 1, s, lanes)
+
+
+cdef inline void add_products_apart(int rows, const Sums* s, Py_ssize_t lanes) noexcept nogil:
+    """The same for rows that are a_row apart in a."""
+    of_rows(rows, 0, s, lanes)
 
 
 cdef inline void add_without_outside(

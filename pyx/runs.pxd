@@ -10,6 +10,7 @@ cdef extern from "transpose.h" nogil:
     vec vset(real x)
     void copy_every(const real* source, Py_ssize_t step, Py_ssize_t count, real* to)
     void copy_few(const real* source, Py_ssize_t count, real* to)
+    void interleave(const real** rows, Py_ssize_t phases, Py_ssize_t count, real* to)
     void transpose(
         const real* source, Py_ssize_t source_row, Py_ssize_t rows, Py_ssize_t columns, real* to, Py_ssize_t to_row)
     enum:

@@ -1,12 +1,15 @@
 """What a tile of transposed convolution is, and how its numbers come from x and go to y; dense.pyx says the rest."""
 
-from runs cimport LANES, copy_channels, copy_runs, fill, real, transpose
-
-cdef extern from "transpose.h" nogil:
-    void interleave(const real** rows, Py_ssize_t phases, Py_ssize_t count, real* to)
+from runs cimport LANES, copy_channels, copy_runs, fill, interleave, real, transpose
 
 cdef enum:
     MOST_PHASES = 1024  # of the inner axis
+
+cdef enum:  # where a task finds weights
+    PACKED  # once for all tasks
+    PIECEWISE  # packed by the task, for a block of rows and some channels after the other
+    TURNED  # by the task, all that an output channel has: [channel][number in the kernel][output channel]
+    IN_PLACE  # as they are given
 
 cdef struct Axis:
     Py_ssize_t size  # of x
@@ -21,19 +24,14 @@ cdef struct Axis:
     const Py_ssize_t* segment  # the first source of each
     const Py_ssize_t* phase  # start and count of each
 
-# Phases that read the same inputs. Their rows are (output channel, phase), in blocks of ROWS; the weight of row r of
-# block b, channel c and tap e lies at weight + b * block_step + c * channel_step + r * row_step + weight_at[e]. Packed
-# weights have no block_step, but lie as they are read: [chunk of channels][block][channel][tap][row], or as in
-# exchanged.pxd.
+# Phases that read the same inputs. Their rows are (output channel, phase), in blocks of ROWS. Packed weights lie as
+# they are read: [chunk of channels][block][channel][tap][row], or as in exchanged.pxd.
 cdef struct Part "part":
     Py_ssize_t taps
     Py_ssize_t phases
     Py_ssize_t first_tap
     Py_ssize_t first_phase  # in the sums, after those of other parts
-    Py_ssize_t weight
-    Py_ssize_t block_step
-    Py_ssize_t channel_step
-    Py_ssize_t row_step
+    Py_ssize_t weight  # where those of the part begin
     Py_ssize_t kind[3]  # by minimal filtering: the transforms,
     Py_ssize_t complete  # and whether no other part adds to the same products
 
@@ -55,6 +53,9 @@ cdef struct Problem:
     const Py_ssize_t* offset  # of each tap in scratch
     const Py_ssize_t* weight_at
     const Py_ssize_t* where  # for each phase of all axes its part and its number there
+    const Py_ssize_t* tap  # for each part, phase and tap its number in the kernel, or -1
+    Py_ssize_t ws[3]  # of weights as they are given: from group to group, channel to channel, output to output channel
+    Py_ssize_t weights  # how they are read: PACKED ...
     Py_ssize_t segment_size
     Py_ssize_t pitch  # of a channel in scratch
     Py_ssize_t xs[5]
@@ -74,18 +75,20 @@ cdef struct Tile:
     Py_ssize_t width  # of a row of sums
     const char* x
     const real* w
+    const real* w_end  # where the weights end, if they are not packed
     const real* bias
     char* y
     real* copied
     real* outside
     real* sums
     real* chains  # where chains go on in the next chunk
+    real* packed  # weights that the task packs
     real* turned  # sums, where vectors run along output channels
     real* spread  # x at the points of minimal filtering,
     real* products  # and the sums of products at each of them
     Py_ssize_t* offset  # of the taps that reach into x from somewhere in the tile,
     Py_ssize_t* weight_at  # at the places of their parts' taps, or for each block of pixels as exchanged.pxd cuts them:
-    Py_ssize_t* reached  # how many taps it has,
+    Py_ssize_t* reached  # how many taps each has,
     Py_ssize_t* lane  # where it begins;
     Py_ssize_t blocks  # how many blocks there are,
     Py_ssize_t longer  # of which the first have one pixel more than

@@ -102,8 +102,10 @@ static __attribute__((noinline)) void copy_few(const real *from, ptrdiff_t n, re
 
 /* The numbers of n vectors, n a power of two up to LANES, taken in turn from each. */
 static inline __attribute__((always_inline)) void interleave_vectors(vec *v, int n) {
+#pragma GCC unroll 4
     for (int step = 1; step < n; step *= 2) {
         vec next[LANES];
+#pragma GCC unroll 8
         for (int i = 0; i < n / 2; i++) {
             next[2 * i] = zip_low(v[i], v[i + n / 2]);
             next[2 * i + 1] = zip_high(v[i], v[i + n / 2]);
@@ -139,8 +141,9 @@ static inline __attribute__((always_inline)) void interleave_block(const real **
         copy_few((const real *)v, count * n, to);
 }
 
-/* to[i * n + r] = from[r][i] for i < count: rows of n numbers from n rows, of which whole vectors are read. */
-static inline void interleave(const real **from, ptrdiff_t n, ptrdiff_t count, real *to) {
+/* to[i * n + r] = from[r][i] for i < count: rows of n numbers from n rows, of which whole vectors are read. Out of line,
+ * for it is long. */
+static __attribute__((noinline)) void interleave(const real **from, ptrdiff_t n, ptrdiff_t count, real *to) {
     for (ptrdiff_t i = 0; i < count; i += LANES) {
         real *at = to + i * n;
         if (n == 1)

@@ -196,25 +196,28 @@ def both_directions(shape: tuple, weight_shape: tuple, options: dict) -> list[np
 
 @pytest.mark.parametrize("shape, weight_shape, options", CUT)
 @pytest.mark.parametrize(
-    "change", ["small sums", "small copies", "few phases", "packed", "direct", "first", "last", "merged", "parted"]
+    "change",
+    ["small sums", "small copies", "few phases", "packed", "piecewise", "turned", "first", "last", "merged", "parted"],
 )
 def test_every_tiling_gives_the_same_bits(monkeypatch, fresh_plans, change, shape, weight_shape, options):
     """The kernel's tables may be cut in any way: the order of additions stays."""
     wanted = both_directions(shape, weight_shape, options)
     forget_plans()
     ways = _plan_conv.layouts_of
-    changes = {
-        "small sums": ("SUMS", 2**10),
-        "small copies": ("COPIES", 2**10),
-        "few phases": ("MOST_PHASES", 2),
-        "packed": ("DIRECT", 0),
-        "direct": ("DIRECT", 2**62),
-        "first": ("layouts_of", lambda phases: ways(phases)[:1]),
-        "last": ("layouts_of", lambda phases: ways(phases)[-1:]),
-        "merged": ("_rate", lambda problem, parts: len(parts)),
-        "parted": ("_rate", lambda problem, parts: 1.0),
+    changes: dict[str, dict[str, object]] = {
+        "small sums": {"SUMS": 2**10},
+        "small copies": {"COPIES": 2**10},
+        "few phases": {"MOST_PHASES": 2},
+        "packed": {"DIRECT": 0},
+        "piecewise": {"DIRECT": 2**62, "TILES": 2**62, "ALL_TAPS": 0, "UNPACKED": 2**62},
+        "turned": {"DIRECT": 2**62, "TILES": 2**62, "UNPACKED": 2**62},
+        "first": {"layouts_of": lambda phases: ways(phases)[:1]},
+        "last": {"layouts_of": lambda phases: ways(phases)[-1:]},
+        "merged": {"_rate": lambda problem, parts: len(parts)},
+        "parted": {"_rate": lambda problem, parts: 1.0},
     }
-    monkeypatch.setattr(_plan_conv, *changes[change])
+    for name, value in changes[change].items():
+        monkeypatch.setattr(_plan_conv, name, value)
     for got, one in zip(both_directions(shape, weight_shape, options), wanted, strict=True):
         np.testing.assert_array_equal(got, one)
     forget_plans()
@@ -272,15 +275,35 @@ def test_large_kernels_on_small_inputs():
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-9)
 
 
-def test_non_finite_weights_that_lie_where_they_are(fresh_plans, monkeypatch):
-    """The weight is not packed: that some number is not finite is seen in the result."""
+@pytest.mark.parametrize("tiles", [0, 2**62])
+def test_non_finite_weights_that_are_not_packed_before(fresh_plans, monkeypatch, tiles):
+    """That some number is not finite is seen in the result alone, where that is smaller."""
     monkeypatch.setattr(_plan_conv, "DIRECT", 2**62)
+    monkeypatch.setattr(_plan_conv, "TILES", tiles)
     x, weight = np.ones((1, 24, 2, 2), np.float32), np.ones((24, 16, 4, 4), np.float32)
     weight[3, 5, 0, 0] = NAN
     y = up.conv_transpose2d(x, weight, stride=2, padding=1)
     wanted = reference.conv_transpose2d(x, weight, stride=2, padding=1)
     np.testing.assert_array_equal(y, wanted)
     assert np.isnan(y).sum() == 1
+
+
+@pytest.mark.parametrize("value", [1.0, NAN, INF])
+def test_rows_of_weights_that_are_read_in_place(fresh_plans, monkeypatch, value):
+    """Single pixels, with vectors along (output channel, tap): the bits of vectors along pixels."""
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((17, 40, 1, 1)), rng.standard_normal((40, 48, 4, 4))
+    weight[7, 5, 3, 2] = value
+    monkeypatch.setattr(_plan_conv, "_in_order", lambda problem, parts: False)
+    wanted = up.conv_transpose2d(x, weight)
+    np.testing.assert_allclose(wanted, reference.conv_transpose2d(x, weight), rtol=1e-12, atol=1e-12)
+    monkeypatch.undo()
+    forget_plans()
+    plans, plan = [], _plan_conv.plan
+    monkeypatch.setattr(_plan_conv, "plan", lambda problem: plans.append(plan(problem)) or plans[-1])
+    monkeypatch.setattr(_plan_conv, "EXCHANGED", 1e9)
+    np.testing.assert_array_equal(up.conv_transpose2d(x, weight), wanted)
+    assert plans[0].passes[0].exchanged
 
 
 def test_non_finite_pixels_meet_no_padding_in_the_weights_gradient():

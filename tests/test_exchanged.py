@@ -30,7 +30,7 @@ def forced(monkeypatch):
         _plan_conv.plan.cache_clear()
         _conv_transpose._passes.cache_clear()
 
-    for name, value in (("EXCHANGED", 1e9), ("WEIGHTS", 0.0), ("TURNED", -1e6)):
+    for name, value in (("EXCHANGED", 1e9), ("WEIGHTS", 0.0), ("TURNING", -1e6)):
         monkeypatch.setattr(_plan_conv, name, value)
     forget()
     yield

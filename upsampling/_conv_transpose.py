@@ -85,7 +85,7 @@ def _run_plan(
 
 
 def _apart(kernel: Any, problem: Problem) -> Any:
-    return _passes(kernel, problem._replace(merged=False, minimal=False, vectors=0))
+    return _passes(kernel, problem._replace(merged=False, minimal=False, vectors=0, packed=False))
 
 
 def _contract(
@@ -121,7 +121,8 @@ def _contract(
         y.itemsize,
         True,
         _conv_minimal.allowed() and y.dtype.kind == "f",
-        0 if kept is None else vectors,
+        vectors,
+        kept is not None or bool(recording() and recording().constant(w)),
     )
     if y.dtype == np.uint64:
         # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.

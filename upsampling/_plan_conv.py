@@ -20,6 +20,10 @@ import numpy as np
 from . import _plan_minimal as minimal
 from ._plan_tables import (
     COPIES,
+    IN_PLACE,
+    PACKED,
+    PIECEWISE,
+    TURNED,
     Family,
     Layout,
     Pass,
@@ -44,8 +48,12 @@ MOST_PIXELS = 256  # of a tile in which vectors run along rows of the weights
 PIECE = 192  # rows of which sums are in scratch then
 EXCHANGED = 2.0  # vectors of products in a cycle then,
 WEIGHTS = 4.0  # cycles for a vector of weights that is read,
-TURNED = 20.0  # and for a vector of sums of a pixel that is turned
-DIRECT = 4  # most tiles for which weights are read where they lie: packing pays when they are read more often
+TURNING = 20.0  # and for a vector of sums of a pixel that is turned
+TILES = 1  # most tiles of a group that pack the weights themselves, or, where they find them as they read them,
+DIRECT = 4  # read them in place: packing pays when they are read more often
+PACKING = 0.6  # cycles for a number that is packed
+UNPACKED = 2**18  # bytes of weights that a task packs at once
+ALL_TAPS = 128  # most taps of a kernel of which it packs all, not those of a part: TURNED in pyx/packing.pxd
 
 
 def _phases(
@@ -198,45 +206,84 @@ def _shares(problem: Problem, rows: int, lanes: int, tiles: int, unit: int) -> s
 
 def _choose(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
     """Choose the cheapest of some tiles, and whether vectors run along pixels or along rows of the weights."""
-    products, rows = sum(part.taps * part.phases for part in parts), sum(part.phases for part in parts)
-    # Shares begin with a block of rows in every part.
-    unit = max(problem.rows // gcd(problem.rows, part.phases) for part in parts)
+    products = sum(part.taps * part.phases for part in parts)
     domain = [problem.batch, *(int(phases.counts.max()) for phases in axes)]
     taps = [int(np.diff(phases.first).max()) for phases in axes]
-    block = problem.block()
     best, chosen = float("inf"), None
-    exchanged = problem.vectors > 0 and not any((part.tap < 0).any() for part in parts)
-    piece = _piece(problem, parts) if exchanged else 0
     for layouts in itertools.product(*map(layouts_of, axes)):
         boxes = {box_of(problem, domain, layouts, vectors * problem.lanes) for vectors in (96, 48, 24, 12, 6, 3)}
         for box in sorted(boxes):
-            length = [size + more for size, more in zip(box, (0, *(layout.reach for layout in layouts)), strict=True)]
-            lanes = lanes_of(box, layouts)
-            copied = prod(length) * prod(len(layout.first) for layout in layouts) * problem.itemsize
             reached = products * _reached(problem, axes, taps, box)
-            own, shared = _cost(problem, reached, rows, layouts, box, lanes)
-            shared *= max(1, copied * block / COPIES)
-            tiles = problem.groups * prod(map(ceil, domain, box))
-            for share in sorted(_shares(problem, rows, lanes, tiles, unit)):
-                tasks = tiles * ceil(problem.outputs, share)
-                cost = ceil(tasks, problem.threads) * (own * share + shared + 500)
-                if share * rows * lanes * problem.itemsize + copied > 3 * SUMS:  # more scratch than a thread may have
-                    cost *= 4
-                if cost < best:
-                    best, chosen = cost, Tile(box[0], box[1:], layouts, share, _chunk(problem, copied))
-            chunk = max(block, min(problem.channels, COPIES // copied // block * block))
-            room = 2 * piece * rows * lanes * problem.itemsize + chunk * copied
-            if exchanged and lanes <= MOST_PIXELS and room <= 3 * SUMS:
-                reached /= max(1, products)
-                own, shared = _exchanged_cost(problem, parts, reached, layouts, box, lanes, piece)
-                shared *= 1 if chunk >= problem.channels else ceil(problem.outputs, piece)
-                for count in (1, problem.threads, 4 * problem.threads):
-                    share = min(problem.outputs, ceil(ceil(problem.outputs, count), piece) * piece)
-                    cost = ceil(tiles * ceil(problem.outputs, share), problem.threads) * (own * share + shared + 500)
-                    if cost < best:
-                        best, chosen = cost, Tile(box[0], box[1:], layouts, share, min(problem.channels, chunk), piece)
+            tiles = prod(map(ceil, domain, box))
+            packing = 0.0
+            if not problem.packed:
+                packing = PACKING * problem.channels * problem.outputs * products * min(tiles, 3) / problem.threads
+            for cost, tile in _tiles(problem, parts, layouts, box, reached, tiles):
+                if cost + packing < best:
+                    best, chosen = cost + packing, tile
     assert chosen is not None
     return chosen
+
+
+def _tiles(
+    problem: Problem, parts: list[Part], layouts: tuple[Layout, ...], box: tuple[int, ...], reached: float, tiles: int
+) -> Iterator[tuple[float, Tile]]:
+    """Give ways to compute tiles of some sizes, of which a group has so many, with their estimated costs."""
+    products, rows = sum(part.taps * part.phases for part in parts), sum(part.phases for part in parts)
+    # Shares begin with a block of rows in every part.
+    unit = max(problem.rows // gcd(problem.rows, part.phases) for part in parts)
+    block, lanes = problem.block(), lanes_of(box, layouts)
+    length = [size + more for size, more in zip(box, (0, *(layout.reach for layout in layouts)), strict=True)]
+    copied = prod(length) * prod(len(layout.first) for layout in layouts) * problem.itemsize
+    own, shared = _cost(problem, reached, rows, layouts, box, lanes)
+    shared *= max(1, copied * block / COPIES)
+    weights = _weights_of(problem, parts, tiles)
+    packed = products * problem.rows * problem.itemsize
+    chunk = _chunk(problem, copied, packed if weights in (PIECEWISE, TURNED) else 0)
+    if chunk * packed > UNPACKED and weights != IN_PLACE:
+        weights = PACKED
+    for share in sorted(_shares(problem, rows, lanes, problem.groups * tiles, unit)):
+        tasks = problem.groups * tiles * ceil(problem.outputs, share)
+        cost = ceil(tasks, problem.threads) * (own * share + shared + 500)
+        if share * rows * lanes * problem.itemsize + copied > 3 * SUMS:  # more scratch than a thread may have
+            cost *= 4
+        yield cost, Tile(box[0], box[1:], layouts, share, chunk, weights=weights)
+    if not problem.vectors or lanes > MOST_PIXELS or any((part.tap < 0).any() for part in parts):
+        return
+    piece = _piece(problem, parts)
+    if not problem.packed and (tiles > DIRECT or not _in_order(problem, parts)):
+        return
+    chunk = max(block, min(problem.channels, COPIES // copied // block * block))
+    if 2 * piece * rows * lanes * problem.itemsize + chunk * copied > 3 * SUMS:
+        return
+    weights = PACKED if problem.packed else IN_PLACE
+    own, shared = _exchanged_cost(problem, parts, reached / max(1, products), layouts, box, lanes, piece)
+    shared *= 1 if chunk >= problem.channels else ceil(problem.outputs, piece)
+    for count in (1, problem.threads, 4 * problem.threads):
+        share = min(problem.outputs, ceil(ceil(problem.outputs, count), piece) * piece)
+        tasks = problem.groups * tiles * ceil(problem.outputs, share)
+        cost = ceil(tasks, problem.threads) * (own * share + shared + 500)
+        yield cost, Tile(box[0], box[1:], layouts, share, min(problem.channels, chunk), piece, weights)
+
+
+def _weights_of(problem: Problem, parts: list[Part], tiles: int) -> int:
+    """Return where the tasks of so many tiles of a group find weights."""
+    if problem.packed or tiles > DIRECT:
+        return PACKED
+    taps = prod(axis[2] for axis in problem.axes)
+    alone = all(part.phases == 1 and (part.tap >= 0).all() for part in parts)
+    if alone and problem.weight_steps()[1] == taps:  # the channels of an output channel follow each other
+        return IN_PLACE
+    if tiles > TILES:
+        return PACKED
+    return TURNED if alone and taps <= ALL_TAPS else PIECEWISE
+
+
+def _in_order(problem: Problem, parts: list[Part]) -> bool:
+    """Return whether the rows of a channel follow each other in the weight, in whole vectors."""
+    phases = parts[0].phases
+    near = len(parts) == 1 and problem.weight_steps()[2] == phases and problem.outputs * phases % problem.lanes == 0
+    return near and bool((parts[0].tap == np.arange(phases)[:, None]).all())
 
 
 def _piece(problem: Problem, parts: list[Part]) -> int:
@@ -269,16 +316,16 @@ def _exchanged_cost(
         vectors = ceil(piece * part.phases, problem.lanes)
         products = problem.channels * part.taps * reached * vectors
         cycles += products * (pixels / EXCHANGED + WEIGHTS) + chains * vectors * (pixels + 5 * blocks)
-        cycles += vectors * lanes * (1 if in_order else TURNED)
+        cycles += vectors * lanes * (1 if in_order else TURNING)
     copies = _cost(problem, 0, 0, layouts, box, lanes)[1]
     return cycles / piece, copies
 
 
-def _chunk(problem: Problem, copied: int) -> int:
-    """Return how many channels are copied at once: all, some blocks, or a part of a block."""
+def _chunk(problem: Problem, copied: int, packed: int) -> int:
+    """Return how many channels are copied, and of so many bytes packed, at once: all, some blocks, or part of one."""
     block = problem.block()
-    if block * copied <= NEAR:
-        return min(problem.channels, NEAR // (block * copied) * block)
+    if block * (copied + packed) <= NEAR:
+        return min(problem.channels, NEAR // (block * (copied + packed)) * block)
     chunk = min(block, problem.channels)
     while chunk > 1 and chunk * copied > COPIES:
         chunk = 2 ** ((chunk - 1).bit_length() - 1)
@@ -295,7 +342,7 @@ def _pass(problem: Problem, axes: list[Phases]) -> Pass:
             (np.full(part.phases, i), np.arange(part.phases)), axis=1
         ).reshape(*(len(family.number) for family in part.families), 2)
     sources = [np.stack(np.meshgrid(*(f.source for f in part.families), indexing="ij"), axis=-1) for part in parts]
-    rows, weight_at, weights, direct = _weights(problem, axes, tile, parts)
+    rows, weight_at, weights = _weights(problem, tile, parts)
     return Pass(
         *axis_tables(problem, axes, tile),
         ints(rows),
@@ -305,52 +352,29 @@ def _pass(problem: Problem, axes: list[Phases]) -> Pass:
         ints(where.reshape(-1, 2)),
         ints(np.concatenate([part.tap.reshape(-1) for part in parts])),
         problem.block(),
-        weights,
-        direct,
+        problem.weight_steps()[0] if tile.weights else weights,
+        tile.weights,
         len(parts) == 1 and bool((parts[0].tap < 0).any()),
         tile.piece > 0,
     )
 
 
-def _weights(
-    problem: Problem, axes: list[Phases], tile: Tile, parts: list[Part]
-) -> tuple[list[tuple[int, ...]], list[np.ndarray], int, bool]:
-    """Return the parts' rows of the kernel's table, the taps' places, and how many weights a group has; packed or not.
+def _weights(problem: Problem, tile: Tile, parts: list[Part]) -> tuple[list[tuple[int, ...]], list[np.ndarray], int]:
+    """Return the parts' rows of the kernel's table, the taps' places, and how many packed weights a group has.
 
-    Packed they are [part][chunk of channels][block of rows][channel][tap][row], or as in exchanged.pxd.
+    They are [part][chunk of channels][block of rows][channel][tap][row], or as in exchanged.pxd.
     """
     rows: list[tuple[int, ...]] = []
     first = first_phase = weights = 0
-    steps = _row_steps(problem, axes, tile, parts)
     height = problem.lanes if tile.piece else problem.rows
-    for i, part in enumerate(parts):
-        if steps:
-            of_weight = (0, problem.rows * steps[i], problem.weight_steps()[1], steps[i])
-        else:
-            of_weight = (weights, 0, part.taps * problem.rows, 1)
-            weights += problem.channels * part.taps * height * ceil(problem.outputs * part.phases, height)
-        rows.append((part.taps, part.phases, first, first_phase, *of_weight, 0, 0, 0, 1))
+    for part in parts:
+        rows.append((part.taps, part.phases, first, first_phase, weights, 0, 0, 0, 1))
         first += part.taps
         first_phase += part.phases
-    if steps:
-        return rows, [part.tap[0] for part in parts], problem.weight_steps()[0], True
-    return rows, [np.arange(part.taps) * (1 if tile.piece else height) for part in parts], weights, False
-
-
-def _row_steps(problem: Problem, axes: list[Phases], tile: Tile, parts: list[Part]) -> list[int]:
-    """Return the distances of rows of each part in the weight, or none where they differ or packing pays."""
-    domain = [problem.batch, *(int(axis.counts.max()) for axis in axes)]
-    if problem.vectors or prod(map(ceil, domain, (tile.images, *tile.size))) > DIRECT:
-        return []
-    steps = []
-    for part in parts:
-        # Weights of a part are apart as those of its first tap are, for its families' taps are.
-        at = np.arange(min(problem.outputs, 2))[:, None] * problem.weight_steps()[2] + part.tap[:, 0]
-        apart = np.diff(at.reshape(-1))
-        if (part.tap < 0).any() or (apart != apart[:1]).any():
-            return []
-        steps.append(int(apart[0]) if len(apart) else 1)  # not 0, which says that weights are packed
-    return steps
+        weights += problem.channels * part.taps * height * ceil(problem.outputs * part.phases, height)
+    if tile.weights in (TURNED, IN_PLACE):
+        return rows, [part.tap[0] * (height if tile.weights == TURNED else 1) for part in parts], weights
+    return rows, [np.arange(part.taps) * (1 if tile.piece else height) for part in parts], weights
 
 
 @lru_cache(maxsize=256)

@@ -177,7 +177,7 @@ def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
         own = _rows(part)
         # With respect to the input there is one phase: all parts add to the same outputs, and those alike also before.
         complete = problem.forward or i + 1 == len(parts) or _kinds(parts[i + 1], outs) != _kinds(part, outs)
-        rows.append((points, own * prod(outs), first, first_phase, weights, 0, 0, 0, *_kinds(part, outs), complete))
+        rows.append((points, own * prod(outs), first, first_phase, weights, *_kinds(part, outs), complete))
         if problem.forward or i == 0:
             at = np.ix_(*(axis.number[f.number].reshape(-1) for f, axis in zip(part, axes, strict=True)))
             where[at] = np.stack((np.full(own * prod(outs), i), _numbers(part, outs)), axis=1).reshape(where[at].shape)

@@ -15,6 +15,7 @@ Size = tuple[int, int, int, int, int, int]  # size, out, kernel, stride, padding
 
 Heads = tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 COPIES = 2**19  # bytes of a task's copies of x
+PACKED, PIECEWISE, TURNED, IN_PLACE = range(4)  # where tasks find weights: see pyx/tiles.pxd
 
 
 # By how much the variance of rounding errors may exceed that of sums over all channels first, then over the taps, and
@@ -81,7 +82,8 @@ class Problem(NamedTuple):
     itemsize: int
     merged: bool  # phases may share taps that not all of them have, with zeros for the weights that are not there
     minimal: bool  # minimal filtering may be taken
-    vectors: int = 0  # of a group of rows, where weights are packed once for many calls: vectors may run along rows
+    vectors: int = 0  # of a group of rows, where vectors may run along rows
+    packed: bool = False  # weights are packed once for many calls
 
     def block(self) -> int:
         """Return the channels of a chain of additions."""
@@ -178,6 +180,7 @@ class Tile(NamedTuple):
     share: int  # output channels of a task
     chunk: int  # channels copied at once
     piece: int = 0  # output channels summed at once, where vectors run along rows, not along pixels
+    weights: int = PACKED  # where tasks find them
 
     def segment(self) -> int:
         """Return the size of a segment of all axes."""
@@ -198,8 +201,8 @@ class Pass(NamedTuple):
     where: np.ndarray
     tap: np.ndarray  # for each part, phase and tap its number in the kernel, or -1
     block: int  # channels of a chain
-    group_weights: int  # numbers from group to group in the packed weights, or
-    direct: bool = False  # in the weight as it lies, which is read without packing
+    group_weights: int  # numbers from group to group, packed or as they are given
+    weights: int = PACKED  # where tasks find weights
     merged: bool = False  # some weights are zeros that are not there: all numbers must be finite
     exchanged: bool = False  # vectors run along rows of the weights
     outs: np.ndarray = np.ones(3, np.intp)  # outputs of a lane on each axis
@@ -276,8 +279,10 @@ def axis_tables(problem: Problem, axes: Sequence[Phases], tile: Tile) -> Heads:
     ]
     segment = tile.segment()
     pitch = prod(len(layout.first) for layout in tile.layouts) * segment
-    if tile.piece and pitch * problem.itemsize % 512 == 0:
-        pitch += problem.lanes  # a block of pixels in all channels would lie in a few sets of the first cache
+    if not tile.piece:
+        pitch = ceil(pitch, problem.lanes) * problem.lanes  # a tap that reads from the start of a row reads whole lines
+    if pitch * problem.itemsize % 512 == 0:
+        pitch += problem.lanes  # the same pixels of all channels would lie in a few sets of the first cache
     return (
         ints((tile.images, tile.share, tile.chunk, segment, pitch, tile.piece or tile.share)),
         ints(sizes),
