@@ -45,9 +45,13 @@ static inline char *call_scratch(const call *c) { return c->scratch + c->shared 
 static inline void call_asks(call *c) {
     struct timespec t;
     int64_t now, passed;
+#if defined(_WIN32)
+    timespec_get(&t, TIME_UTC);
+#else
     clock_gettime(CLOCK_MONOTONIC, &t);
+#endif
     now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-    if (c->asked == 0) c->asked = now;
+    if (c->asked == 0 || c->asked > now) c->asked = now; /* the clock of Windows may be set back */
     passed = now - c->asked;
     /* Some 20 times a second, however long tasks take; where nothing was asked yet the pace is found by doubling. */
     if (passed < 25000000) {

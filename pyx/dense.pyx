@@ -32,6 +32,7 @@ from tiles cimport (
 
 cdef extern from "simd.h" nogil:
     void* scratch(size_t bytes)
+    void free_scratch(void* start)
 
 
 # Where the weights of some rows of a part lie; of rows that are packed `row` is 1.
@@ -600,7 +601,7 @@ cdef class Packed:
         cdef Py_ssize_t i
         if self.weights != NULL:
             for i in range(self.count):
-                free(self.weights[i])
+                free_scratch(self.weights[i])
         free(self.weights)
         free(self.finite)
 

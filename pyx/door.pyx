@@ -18,6 +18,7 @@ from plane cimport Group, fetch_group, mark_bytes, put_group
 cdef extern from "simd.h" nogil:
     const Py_ssize_t PTRDIFF_MAX
     void* scratch(size_t bytes)
+    void free_scratch(void* start)
 
 cdef extern from "assign.h" nogil:
     ctypedef struct assignment:
@@ -176,7 +177,7 @@ cdef int max_unpool_backward(
     leave(threads)
     if marks == NULL:
         return STATUS_NO_MEMORY
-    free(marks)
+    free_scratch(marks)
     return STATUS_OK
 
 

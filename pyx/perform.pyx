@@ -6,7 +6,6 @@ steps are run later, from C, without the GIL, on other arrays: see door.pyx.
 """
 
 from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
-from libc.stdlib cimport free
 
 cdef extern from * nogil:
     """
@@ -82,6 +81,7 @@ cdef extern from * nogil:
     int in_main_thread()
     int ask_python()
     void* scratch(size_t bytes)
+    void free_scratch(void* start)
     PyObject* recorder
     int others
 
@@ -124,7 +124,7 @@ cdef int perform(Call* job, Py_ssize_t size, Run run) except -1:
             raise MemoryError(f"no memory for {bytes} bytes of scratch")
     with nogil:
         run(job)
-    free(job.scratch)
+    free_scratch(job.scratch)
     leave(job.threads)
     return -1 if job.stop else 0
 

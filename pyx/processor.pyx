@@ -3,7 +3,25 @@
 cdef extern from *:
     """
     #if defined(__x86_64__) || defined(_M_X64)
+    #if defined(_MSC_VER)
+    #include <intrin.h> /* before the next, which makes a macro of a name that it declares */
+    #endif
     #include <cpuid.h>
+    #if defined(_WIN32)
+    /* Clang's __builtin_cpu_supports is in a library that is not linked there. This asks the same: for bits of leaves
+     * 1 and 7, and which registers the operating system saves. */
+    static int has(unsigned one, unsigned seven_b, unsigned seven_c, unsigned saved) {
+        unsigned a, b, c, d, low, high;
+        if (!__get_cpuid(1, &a, &b, &c, &d) || (~c & (one | bit_OSXSAVE))) return 0;
+        __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+        return !(~low & saved) && __get_cpuid_count(7, 0, &a, &b, &c, &d) && !(~b & seven_b) && !(~c & seven_c);
+    }
+    static int has_avx2(void) { return has(bit_AVX | bit_FMA | bit_F16C, bit_AVX2, 0, 0x06); }
+    static int has_avx512(void) {
+        return has_avx2() && has(0, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL, 0, 0xe6);
+    }
+    static int has_bytewise(void) { return has_avx512() && has(0, 0, bit_AVX512VNNI | bit_AVX512VBMI, 0xe6); }
+    #else
     /* __builtin_cpu_supports also asks whether the operating system saves the registers; older compilers do not know
      * "f16c" there. */
     static int has_f16c(void) {
@@ -21,6 +39,7 @@ cdef extern from *:
     static int has_bytewise(void) {
         return has_avx512() && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
     }
+    #endif
     #else
     static int has_bytewise(void) { return 0; }
     static int has_avx2(void) { return 0; }
@@ -34,9 +53,9 @@ cdef extern from *:
     static int omp_get_max_threads(void) { return 1; }
     #endif
     #if defined(__clang__)
-    #define COMPILER "Clang " __clang_version__
+    #define BUILT_BY "Clang " __clang_version__
     #else
-    #define COMPILER "GCC " __VERSION__
+    #define BUILT_BY "GCC " __VERSION__
     #endif
     """
     bint has_avx2() nogil
@@ -44,7 +63,7 @@ cdef extern from *:
     bint has_bytewise() nogil
     int omp_get_max_threads() nogil
     const int OPENMP_DATE
-    const char* COMPILER
+    const char* BUILT_BY
     const char* BUILD_FLAGS
 
 
@@ -65,7 +84,7 @@ def openmp():
 
 def compiler():
     """The compiler that built the kernels."""
-    return COMPILER.decode()
+    return BUILT_BY.decode()
 
 
 def flags():

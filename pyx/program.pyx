@@ -359,7 +359,7 @@ cdef int execute(
     elif wanted > 0 and bytes < <size_t>wanted:
         return refuse(b"the scratch is smaller than scratch_size says", 0, 0)
     status = run_plan(contents, &places, <char*>scratch_, cancel)
-    free(own)
+    free_scratch(own)
     return status
 
 

@@ -15,6 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(_WIN32)
+#include <malloc.h>
+#define aligned_alloc(alignment, bytes) _aligned_malloc(bytes, alignment)
+#define free_scratch _aligned_free
+#else
+#define free_scratch free
+#endif
+
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
 #elif defined(__AVX2__)
@@ -51,7 +59,7 @@ static inline vec vload_n(const real *p, ptrdiff_t n) {
 }
 static inline void vstore_n(real *p, vec v, ptrdiff_t n) { memcpy(p, &v, (size_t)n * sizeof(real)); }
 
-/* Scratch memory, aligned to a cache line; NULL where there is none. Freed by free(). */
+/* Scratch memory, aligned to a cache line; NULL where there is none. Freed by free_scratch(). */
 static inline void *scratch(size_t bytes) {
     return bytes > PTRDIFF_MAX - 64 ? NULL : aligned_alloc(64, (bytes + 63) / 64 * 64 + 64);
 }
