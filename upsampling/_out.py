@@ -57,7 +57,7 @@ def _overlaps_itself(array: np.ndarray) -> bool:
     # Elements may lie between each other and yet apart: look at all their addresses.
     addresses = np.zeros((), np.int64)
     for stride, extent in axes:
-        addresses = (addresses[..., None] + stride * np.arange(extent)).ravel()
+        addresses = (addresses[..., None] + stride * np.arange(extent, dtype=np.int64)).ravel()
     addresses.sort()
     return bool((np.diff(addresses) < array.itemsize).any())
 

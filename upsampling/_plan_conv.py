@@ -72,7 +72,7 @@ def forward_phases(size: int, out: int, kernel: int, stride: int, padding: int, 
     """Return the phases of a transposed convolution's outputs."""
     if size == 1:
         stride = out  # only input 0 is read, so each output may be a phase of its own, with one tap
-    tap = np.arange(kernel)
+    tap = np.arange(kernel, dtype=np.intp)
     at = tap * dilation - padding
     start = at % stride
     source = (start - at) // stride
@@ -84,7 +84,7 @@ def forward_phases(size: int, out: int, kernel: int, stride: int, padding: int, 
 @lru_cache(maxsize=512)
 def backward_phases(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> Phases:
     """Return the one phase of the gradient with respect to the input."""
-    tap = np.arange(kernel)
+    tap = np.arange(kernel, dtype=np.intp)
     source = tap * dilation - padding
     before = np.maximum(-(source // stride), 0)  # the first t that reads at 0 or later
     reached = (before < size) & (source < out - before * stride)

@@ -261,7 +261,7 @@ def _in_order(table: AxisTable) -> AxisTable:
 def fixed_identity(size: int) -> AxisTable:
     """Return the table in units of 2**-22 that keeps an axis as it is."""
     ones = np.ones(size, np.int64)
-    return _frozen(size, np.arange(size), ones, np.full((size, 1), FIXED_ONE, np.int32))
+    return _frozen(size, np.arange(size, dtype=np.int64), ones, np.full((size, 1), FIXED_ONE, np.int32))
 
 
 def index_table(indices: np.ndarray, size_in: int, weights: Any = np.float64) -> AxisTable:

@@ -102,7 +102,9 @@ def fixed_table(size_in: int, size_out: int, mode: str, antialias: bool, pillow:
 
 def identity(size: int) -> AxisTable:
     """Return the fixed-point table that keeps an axis as it is."""
-    return AxisTable(size, size, np.arange(size), np.ones(size, np.int64), np.full((size, 1), 1 << BITS, np.int32))
+    return AxisTable(
+        size, size, np.arange(size, dtype=np.int64), np.ones(size, np.int64), np.full((size, 1), 1 << BITS, np.int32)
+    )
 
 
 def nearest_indices(size_in: int, size_out: int) -> np.ndarray:
