@@ -5,7 +5,7 @@ flags choose the instruction set and a macro chooses the precision (see pyx/simd
 
 Switches, read from the environment (remove build/ when you change one):
 
-UPSAMPLING_OPENMP=0       build without OpenMP (one thread)
+UPSAMPLING_OPENMP=0       build without OpenMP (one thread), as on Windows always
 UPSAMPLING_BOUNDSCHECK=1  check every memoryview index (slow; for tests)
 UPSAMPLING_SANITIZE=1     build with AddressSanitizer and UndefinedBehaviorSanitizer (for tests); =thread: with
                           ThreadSanitizer; =fuzzer: as 1, for libFuzzer (Clang)
@@ -15,6 +15,7 @@ UPSAMPLING_BUILD_JOBS     how many compilers run at once (default: the number of
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -63,7 +64,8 @@ GENERATED = [
     "-Wno-missing-field-initializers",
     "-Wno-cast-function-type",
 ]
-NEEDS = "needs GCC 9 or newer, or Clang 12 or newer"
+WINDOWS = sys.platform == "win32"
+NEEDS = "needs clang-cl of LLVM 12 or newer" if WINDOWS else "needs GCC 9 or newer, or Clang 12 or newer"
 FOLDER = Path("build", "pyx")
 SHARED = "upsampling._kernels._shared"
 SHARED_SOURCE = FOLDER / "_shared.c"
@@ -101,6 +103,11 @@ if chosen := os.environ.get("UPSAMPLING_BUILD_ISAS"):
 def bytewise(kernel):
     """Return the name and the flags of a kernel's second build for avx512, if there is one, in a list."""
     return [("bytewise", BYTEWISE[kernel])] if "avx512" in ISAS and kernel in BYTEWISE else []
+
+
+def passed(flags):
+    """Return Clang's flags as clang-cl passes them on."""
+    return [f"/clang:{flag}" for flag in flags] if WINDOWS else flags
 
 
 def extensions():
@@ -158,12 +165,15 @@ class BuildKernels(build_ext):
 
     def build_extensions(self):
         """Check the compiler before anything else, then build."""
+        if WINDOWS:
+            self.take_clang()
         self.require("typedef float v __attribute__((vector_size(16))); v f(v a) { return a; }", [], NEEDS)
         self.require("#include <Python.h>\n", [f"-I{path}" for path in self.include_dirs], "needs Python's C headers")
         for isa, flags in ISAS.items():
             self.require("int f(void) { return 0; }", flags, f"{NEEDS}; this one is too old for {isa}")
-        fused = [] if self.problem("int f(void) { return 0; }", [*FUSED, "-Werror"]) else FUSED
-        openmp = OPENMP if os.environ.get("UPSAMPLING_OPENMP") != "0" else []
+        fused = [] if WINDOWS or self.problem("int f(void) { return 0; }", [*FUSED, "-Werror"]) else FUSED
+        # As in wheels for macOS: a second OpenMP runtime beside PyTorch's would end processes.
+        openmp = [] if WINDOWS or os.environ.get("UPSAMPLING_OPENMP") == "0" else OPENMP
         if openmp and self.problem("#include <omp.h>\nint f(void) { return omp_get_max_threads(); }", openmp):
             openmp = []
         if not openmp:
@@ -173,10 +183,18 @@ class BuildKernels(build_ext):
             warnings.warn(f"\n{bar}\n{text}\n{bar}", stacklevel=1)
         self.translate()
         for extension in self.extensions:
-            extension.extra_compile_args += [*fused, *openmp]
+            extension.extra_compile_args = passed([*extension.extra_compile_args, *fused, *openmp])
             extension.extra_link_args += openmp
         self.parallel = int(os.environ.get("UPSAMPLING_BUILD_JOBS") or os.cpu_count() or 1)
         super().build_extensions()
+
+    def take_clang(self):
+        """Compile by clang-cl in MSVC's place, which has no vector types and no atomic builtins; its linker stays."""
+        if not self.compiler.initialized:
+            self.compiler.initialize(self.plat_name)
+        name = os.environ.get("CC", "clang-cl")
+        self.compiler.cc = shutil.which(name) or name
+        self.compiler.compile_options = ["/nologo", "/DNDEBUG", "/MD"]
 
     def translate(self):
         """Make C of the variants, and of what Cython's own code has in common in all of them."""
@@ -199,20 +217,20 @@ class BuildKernels(build_ext):
             sys.exit(f"upsampling: {message}: {problem}")
 
     def problem(self, source, flags):
-        """Compile and link `source`; return the compiler's first complaint if that fails."""
-        command = [*self.compiler.linker_so, *self.compiler.compiler_so[1:], *flags]
+        """Compile and link `source` (on Windows, compile); return the compiler's first complaint if that fails."""
+        compiler = self.compiler
+        command = [compiler.cc, "/c"] if WINDOWS else [*compiler.linker_so, *compiler.compiler_so[1:]]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "probe.c")
             path.write_text(source)
             try:
-                done = subprocess.run(
-                    [*command, str(path), "-o", f"{folder}/probe.so"], capture_output=True, text=True, check=False
-                )
+                command += [*passed(flags), str(path), "-o", f"{folder}/probe.so"]
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
             except OSError as error:
                 return f"CC is {command[0]}: {error.strerror}"
         if not done.returncode:
             return ""
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        lines = (done.stdout + done.stderr).strip().splitlines() or [f"exit code {done.returncode}"]
         return f"CC is {command[0]}: {next((line for line in lines if 'error' in line), lines[-1])}"
 
 
