@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,8 @@ def test_wrong_sizes_write_nothing(table, sizes):
 def compiled(language: str, text: str, folder: Path) -> None:
     """Compile a program that includes the header, with all warnings as errors."""
     compiler = shutil.which("cc" if language == "c" else "c++")
-    if compiler is None:
-        pytest.skip("there is no compiler for it")
+    if compiler is None or sys.platform == "win32":
+        pytest.skip("there is no compiler for it, or none that Python's headers are for")
     source = folder / "client.c"
     source.write_text('#include "upsampling.h"\n' + text)
     standard = "-std=c99" if language == "c" else "-std=c++17"
