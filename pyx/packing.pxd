@@ -13,6 +13,7 @@ from tiles cimport Part, Problem
 
 cdef extern from "simd.h" nogil:
     """
+    #define HIGHEST (LANES > ROWS ? LANES : ROWS)
     static const real zeros[128 + 16] = {0}; /* as many as are turned at once, and a vector */
     /* Inlined, so that the height is a constant. */
     struct weights;
@@ -24,9 +25,10 @@ cdef extern from "simd.h" nogil:
         int, const struct weights *, ptrdiff_t, const struct part *, const ptrdiff_t *, const struct column *);
     """
     const real zeros[144]
+    enum:
+        HIGHEST
 
 cdef enum:
-    HIGHEST = 16  # the most lanes or rows
     TURNED = 128  # numbers of a row of weights that are turned at once
 
 # Weights of a unit as they lie.
