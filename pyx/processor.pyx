@@ -7,6 +7,10 @@ cdef extern from *:
     #include <intrin.h> /* before the next, which makes a macro of a name that it declares */
     #endif
     #include <cpuid.h>
+    static int is_amd(void) {
+        unsigned a, b, c, d;
+        return __get_cpuid(0, &a, &b, &c, &d) && b == 0x68747541; /* "Auth" of AuthenticAMD */
+    }
     #if defined(_WIN32)
     /* Clang's __builtin_cpu_supports is in a library that is not linked there. This asks the same: for bits of leaves
      * 1 and 7, and which registers the operating system saves. */
@@ -41,6 +45,7 @@ cdef extern from *:
     }
     #endif
     #else
+    static int is_amd(void) { return 0; }
     static int has_bytewise(void) { return 0; }
     static int has_avx2(void) { return 0; }
     static int has_avx512(void) { return 0; }
@@ -61,6 +66,7 @@ cdef extern from *:
     bint has_avx2() nogil
     bint has_avx512() nogil
     bint has_bytewise() nogil
+    bint is_amd() nogil
     int omp_get_max_threads() nogil
     const int OPENMP_DATE
     const char* BUILT_BY
@@ -75,6 +81,11 @@ def supported():
 def bytewise():
     """Whether it has the instructions of the second build that some kernels have for avx512."""
     return has_bytewise()
+
+
+def streams():
+    """Whether large results are faster stored past the caches: a core of Intel's waits longer for such stores."""
+    return is_amd()
 
 
 def openmp():

@@ -103,7 +103,9 @@ def test_keeping_can_be_turned_off():
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("offset", [0, 1, 5])
-def test_streamed_results_are_those_of_small_calls(mode, channels_last, offset):
+@pytest.mark.parametrize("streams", [False, True])
+def test_streamed_results_are_those_of_small_calls(mode, channels_last, offset, streams, monkeypatch):
+    monkeypatch.setattr(_resample, "STREAMS", streams)
     x = numbers((1, 3, 300, 301), channels_last=channels_last)
     size = (1703, 1501)
     shape = (1, *size, 3) if channels_last else (1, 3, *size)

@@ -27,9 +27,11 @@ TILE = 3 * 2**9
 # Taps of the height axis up to which its rows are kept in a ring; beyond, the scratch would grow with the taps.
 RING = 16
 # Bytes of a result from which on it is stored past the caches, which would not hold it; of a copy, bytes of source and
-# result together. But not to new pages, which the system has just cleared in the caches.
+# result together. But not to new pages, which the system has just cleared in the caches, and not where one core waits
+# longer for such stores than for plain ones.
 STREAMED = 2**24
 STREAMED_COPY = 7 * 2**22
+STREAMS = _kernels.cpu.streams()
 # What one tap along a row costs, in taps across rows.
 ALONG = 3
 
@@ -115,11 +117,11 @@ def resample(
         _height_first(sizes, taps, steps[2] is None),
         _band(planes * sizes[0][1], sizes[1][1], taps[1], row, threads),
         TILE,
-        used and dst.nbytes >= STREAMED,
+        used and STREAMS and dst.nbytes >= STREAMED,
         threads,
     )
     kernel.resample(*arguments)
-    return [(kernel.resample, arguments, work)] if dst.nbytes < STREAMED else []
+    return [] if STREAMS and dst.nbytes >= STREAMED else [(kernel.resample, arguments, work)]
 
 
 def _spread(table: AxisTable | None, inner: int, real: np.dtype, lanes: int, longest: int) -> tuple[Any, ...] | None:
@@ -188,7 +190,7 @@ def gather(src: np.ndarray, dst: np.ndarray, indices: Sequence[np.ndarray | None
     last = _arrays.is_channels_last(src)
     item = src.itemsize * inner
     work = dst.nbytes // 4
-    streamed = src.nbytes + dst.nbytes >= STREAMED_COPY
+    streamed = STREAMS and src.nbytes + dst.nbytes >= STREAMED_COPY
     kernel = _kernels.load("gather", "bytes").gather
     arguments = (
         memory(src, last),
