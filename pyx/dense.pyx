@@ -22,7 +22,7 @@ from libc.string cimport memcmp, memset
 
 from upsampling._kernels.calls cimport Call, call_scratch, enter, keep, leave, perform, stopped
 from exchanged cimport contract_exchanged, most_blocks, place_vectors, vectors_of
-from minimal cimport DEPTH, add_by_points, mark_images, pack_rows
+from minimal cimport DEPTH, FILTERS, add_by_points, mark_images, pack_rows
 from packing cimport Column, Weights, are_finite, pack_unit, turn_unit, unit_of, weights_of
 from products cimport LANES, ROWS, VECTORS, Sums, add_products, add_products_apart, add_without_outside, real
 from runs cimport all_finite, count_of, fill, pointer
@@ -261,7 +261,7 @@ cdef void do_task(
     tile.y = y + n * of.ys[0] + (group * of.outputs + tile.first_output) * of.ys[1]
     tile.lanes = width_of(of, tile.images, tile.count[0], tile.count[1], tile.count[2])
     tile.width = (tile.lanes + LANES - 1) // LANES * LANES
-    if of.minimal:
+    if FILTERS and of.minimal:
         add_by_points(of, tile)
         mark_images(of, tile, marks + n)
     elif of.exchanged:
@@ -354,7 +354,7 @@ cdef bint pack(Call* call, const Pass* part, const real* w, Py_ssize_t size, rea
     cdef Py_ssize_t units = count_of(piece, height), pieces = count_of(of.outputs, piece), task, group, c, first, unit
     cdef Py_ssize_t tasks = part.groups * count_of(of.channels, chunk) * pieces * units
     cdef int bad = 0
-    if of.minimal:
+    if FILTERS and of.minimal:
         return pack_by_points(call, part, w, packed)
     for task in prange(tasks, num_threads=call.threads, schedule="static"):
         unit = task % units

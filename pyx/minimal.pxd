@@ -29,9 +29,17 @@ cdef extern from "simd.h" nogil:
         ptrdiff_t, int, real, real *);
     static inline __attribute__((always_inline)) void pack_as(int, int, int, int, int, int, const real **,
         const ptrdiff_t **, ptrdiff_t, int, ptrdiff_t, ptrdiff_t, real *);
+    /* Integers are never filtered: none of it is in their builds. */
+    #if defined(PRECISION_I64)
+    #define FILTERS 0
+    #else
+    #define FILTERS 1
+    #endif
     #define CODE(kd, nd, kh, nh, kw, nw) (((((kd) * 4 + (nd)) * 16) + (kh) * 4 + (nh)) * 16 + (kw) * 4 + (nw))
     """
     int CODE(int kd, int nd, int kh, int nh, int kw, int nw)
+    enum:
+        FILTERS
 
 cdef enum:
     CHAIN = 32
