@@ -39,12 +39,13 @@ def is_channels_last(array: np.ndarray) -> bool:
 
     With one channel or one position it is in C order as well; then the strides of the axes tell, as in PyTorch.
     """
-    if array.ndim < 3 or not np.moveaxis(array, 1, -1).flags.c_contiguous:
+    if array.ndim < 3:
         return False
-    if not array.flags.c_contiguous:
-        return True
-    channels, item = array.shape[1], array.itemsize
-    return array.strides[1] == item and array.strides[-1] == channels * item and math.prod(array.shape[1:]) > 1
+    if array.flags.c_contiguous:
+        channels, item = array.shape[1], array.itemsize
+        if array.strides[1] != item or array.strides[-1] != channels * item or math.prod(array.shape[1:]) <= 1:
+            return False
+    return array.transpose(0, *range(2, array.ndim), 1).flags.c_contiguous
 
 
 def readable(array: np.ndarray) -> np.ndarray:
