@@ -63,7 +63,11 @@ typedef const real *window;
 static inline window window_at(const real *p, int vectors) { return (void)vectors, p; }
 static inline vec pick(window w, int vectors, lanes at) {
     vec v;
-    for (int i = 0; i < LANES; i++) v[i] = w[at[i] & (vectors * LANES - 1)];
+    real x;
+    for (int i = 0; i < LANES; i++) { /* bytewise: items of four bytes may lie anywhere */
+        memcpy(&x, (const char *)w + (at[i] & (vectors * LANES - 1)) * (int)sizeof(real), sizeof(real));
+        v[i] = x;
+    }
     return v;
 }
 static inline vec pick_far(const vec *v, int vectors, lanes at) { return pick((const real *)v, vectors, at); }

@@ -45,7 +45,7 @@ typedef float real;
 #define LANES (VECTOR_BYTES / REAL_BYTES)
 
 typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
-typedef real unaligned_vec __attribute__((vector_size(VECTOR_BYTES), aligned(REAL_BYTES), may_alias));
+typedef real unaligned_vec __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));
 
 static inline vec vload(const real *p) { return *(const unaligned_vec *)p; }
 static inline void vstore(real *p, vec v) { *(unaligned_vec *)p = v; }

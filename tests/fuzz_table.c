@@ -202,7 +202,7 @@ static void max_unpool(void) {
     upsampling_max_unpool p = UPSAMPLING_MAX_UNPOOL_INIT;
     int operation = (int)number(0, 1);
     COMMON(p);
-    if (take() & 1) p.dtype = -(int)number(1, 40);
+    if (take() & 1) p.dtype = (int)(0u - (unsigned)number(1, 40));
     p.channels = number(1, 20), numbers(p.input, 1, 9), numbers(p.output, 1, 20);
     run((maker)up->plan_max_unpool, &p, &p.size, p.dtype, operation, 1, product(p.output, p.rank), 1);
 }
