@@ -23,161 +23,15 @@ from libc.string cimport memcmp, memset
 from upsampling._kernels.calls cimport Call, call_scratch, enter, keep, leave, perform, stopped
 from exchanged cimport contract_exchanged, most_blocks, place_vectors, vectors_of
 from minimal cimport DEPTH, FILTERS, add_by_points, mark_images, pack_rows
-from packing cimport Column, Weights, are_finite, pack_unit, turn_unit, unit_of, weights_of
-from products cimport LANES, ROWS, VECTORS, Sums, add_products, add_products_apart, add_without_outside, real
+from packing cimport Column, Weights, are_finite, pack_unit, unit_of, weights_of
+from products cimport LANES, ROWS, VECTORS, real
+from rows cimport add_channels, pack_blocks, place_blocks
 from runs cimport all_finite, count_of, fill, pointer
-from tiles cimport (
-    IN_PLACE, MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, copy_tile, find_taps, store, width_of,
-)
+from tiles cimport MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, store, width_of
 
 cdef extern from "simd.h" nogil:
     void* scratch(size_t bytes)
     void free_scratch(void* start)
-
-
-# Where the weights of some rows of a part lie; of rows that are packed `row` is 1.
-cdef struct Rows:
-    const real* w
-    Py_ssize_t row
-    Py_ssize_t channel
-    Py_ssize_t block
-
-
-cdef void add_rows(
-    const Problem* of, const Tile* tile, Py_ssize_t number, const Rows* weights, Py_ssize_t row, Py_ssize_t rows,
-    Py_ssize_t c0, Py_ssize_t channels,
-) noexcept nogil:
-    """Add the products of some channels to some rows of a part, block by block."""
-    cdef const Part* part = &of.part[number]
-    cdef const real* w = weights.w
-    cdef Sums sums
-    cdef Py_ssize_t end = row + rows, at, count, c, last, i, m = row // part.phases, phase = 0
-    cdef real bias[ROWS]
-    sums.inner = tile.reached[number]
-    sums.a_row = weights.row
-    sums.a_step = weights.channel
-    sums.a_at = tile.weight_at + part.first_tap
-    sums.b_step = of.pitch
-    sums.b_at = tile.offset + part.first_tap
-    sums.y_row = tile.width
-    while row < end:
-        count = min(ROWS, end - row)
-        for i in range(count):
-            bias[i] = tile.bias[m]
-            phase += 1
-            if phase == part.phases:
-                phase = 0
-                m += 1
-        at = (tile.outputs * part.first_phase + row) * tile.width
-        sums.y = tile.sums + at
-        c = 0
-        while c < channels:
-            sums.outer = min(of.block, channels - c)
-            last = c0 + c + sums.outer
-            sums.a = w + c * sums.a_step
-            sums.b = tile.copied + c * of.pitch
-            sums.before = NULL if c0 % of.block == 0 else tile.chains + at
-            sums.after = NULL if last % of.block == 0 or last == of.channels else tile.chains + at
-            sums.fresh = last <= of.block
-            sums.last = &bias[0] if last == of.channels else NULL
-            if of.careful:
-                add_without_outside(&sums, count, tile.lanes, tile.outside - tile.copied)
-            elif weights.row == 1:
-                add_products(count, &sums, tile.lanes)
-            else:
-                add_products_apart(count, &sums, tile.lanes)
-            c += of.block
-        w += weights.block
-        row += ROWS
-
-
-cdef void add_at_once(const Problem* of, const Tile* tile, Py_ssize_t c0, Py_ssize_t channels) noexcept nogil:
-    """Add the products of some channels, part by part, with weights that are packed or read as they are given."""
-    cdef Py_ssize_t i
-    cdef const Part* part
-    cdef Rows rows
-    for i in range(of.parts):
-        part = &of.part[i]
-        if of.weights == IN_PLACE:
-            rows.row = of.ws[2]
-            rows.channel = of.ws[1]
-            rows.block = ROWS * of.ws[2]
-            rows.w = tile.w + c0 * rows.channel + tile.first_output * rows.row
-        else:
-            rows.row = 1
-            rows.channel = part.taps * ROWS
-            rows.block = channels * rows.channel
-            rows.w = tile.w + part.weight + c0 * part.taps * count_of(of.outputs * part.phases, ROWS) * ROWS
-            rows.w += tile.first_output * part.phases // ROWS * rows.block
-        add_rows(of, tile, i, &rows, 0, tile.outputs * part.phases, c0, channels)
-
-
-cdef void add_piecewise(const Problem* of, const Tile* tile, Py_ssize_t c0, Py_ssize_t channels) noexcept nogil:
-    """Add the products of some channels, for ROWS output channels after the other, whose weights are packed for it."""
-    cdef Column column[MOST_PHASES]
-    cdef Weights unit
-    cdef Py_ssize_t m = 0, count, i
-    cdef const Part* part
-    cdef Rows rows
-    rows.row = 1
-    while m < tile.outputs:
-        count = min(ROWS, tile.outputs - m)
-        unit = unit_of(of, tile.w, tile.w_end, tile.first_output + m, count, c0, channels)
-        if of.weights == TURNED:
-            turn_unit(ROWS, &unit, tile.packed)
-        else:
-            place_blocks(of, count, 0, channels, 0, channels, count, tile.packed, column)
-            pack_blocks(of, &unit, column)
-        rows.w = tile.packed
-        for i in range(of.parts):
-            part = &of.part[i]
-            rows.channel = (unit.kernel if of.weights == TURNED else part.taps) * ROWS
-            rows.block = channels * rows.channel
-            add_rows(of, tile, i, &rows, m * part.phases, count * part.phases, c0, channels)
-            if of.weights == PIECEWISE:
-                rows.w += weights_of(part, count, channels, ROWS)
-        m += ROWS
-
-
-cdef void pack_blocks(const Problem* of, const Weights* unit, const Column* column) noexcept nogil:
-    pack_unit(ROWS, unit, of.parts, of.part, of.tap, column)
-
-
-cdef void place_blocks(
-    const Problem* of, Py_ssize_t outputs, Py_ssize_t unit, Py_ssize_t all_channels, Py_ssize_t c0,
-    Py_ssize_t channels, Py_ssize_t count, real* to, Column* column,
-) noexcept nogil:
-    """Where the rows of a unit, of `count` of all output channels, and some channels lie in packed weights."""
-    cdef Py_ssize_t i, j, blocks
-    cdef const Part* part
-    for i in range(of.parts):
-        part = &of.part[i]
-        blocks = count_of(outputs * part.phases, ROWS)
-        for j in range(count_of(count * part.phases, ROWS)):
-            column.to = to + (c0 * blocks + (unit * part.phases + j) * channels) * part.taps * ROWS
-            column.wide = ROWS
-            column += 1
-        to += weights_of(part, outputs, all_channels, ROWS)
-
-
-cdef void add_channels(const Problem* of, const Tile* tile) noexcept nogil:
-    """Add the products of all channels, chunk by chunk."""
-    cdef Py_ssize_t c0 = 0, channels, i, at
-    for i in range(of.parts):
-        at = of.part[i].first_tap
-        tile.reached[i] = find_taps(
-            of, &of.part[i], &tile.first[0], &tile.count[0], tile.offset + at, tile.weight_at + at
-        )
-    while c0 < of.channels:
-        channels = min(of.chunk, of.channels - c0)
-        copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 0, c0 == 0, tile.copied)
-        if of.careful:
-            copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 1, c0 == 0, tile.outside)
-        if of.weights == PIECEWISE or of.weights == TURNED:
-            add_piecewise(of, tile, c0, channels)
-        else:
-            add_at_once(of, tile, c0, channels)
-        c0 += channels
 
 
 cdef Py_ssize_t room_of(const Problem* of) noexcept nogil:
@@ -437,13 +291,11 @@ cdef bint run_pass(Job* job, Py_ssize_t number, const Pass* part, const real* bi
     if (part.merged or part.of.minimal or part.of.exchanged) and not finite:
         return False
     contract(job, part, w, bias, not finite)
-    if part.merged:
-        return all_finite(y, y_size) or all_finite(x, job.x_size)
     if later and not all_finite(y, y_size) and not all_finite(w, job.w_size):
-        if part.of.exchanged:
+        if part.merged or part.of.exchanged:
             return False
         contract(job, part, w, bias, True)
-    return True
+    return not part.merged or all_finite(y, y_size) or all_finite(x, job.x_size)
 
 
 cdef bint run_passes(Job* job, const Pass* passes, Py_ssize_t count, bint whole) noexcept nogil:

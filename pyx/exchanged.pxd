@@ -11,20 +11,20 @@ out. Chains are the same as in dense.pyx, and so are the bits.
 """
 
 from packing cimport Column, weights_of
-from products cimport LANES, ROWS, VECTORS, real, vec, vload, vset, vstore
+from products cimport LANES, ROWS, VECTORS, ask_for, real, vec, vload, vset, vstore
 from runs cimport count_of, transpose
 from tiles cimport IN_PLACE, Part, Problem, Tile, copy_tile, find_taps, store, width_of
 
 cdef extern from "simd.h" nogil:
     """
-    /* Packed weights come from far, and are asked for some 24 taps before they are read. */
-    static inline void ask_ahead(const real *p) { __builtin_prefetch((const char *)p + 4096); }
     /* Inlined, so that loops over pixels and vectors unroll and the sums stay in registers. */
     struct group_sums;
     static inline __attribute__((always_inline)) void group_products(int, int, const struct group_sums *);
     static inline __attribute__((always_inline)) void pixels_products(int, int, const struct group_sums *);
     """
-    void ask_ahead(const real* p)
+
+cdef enum:
+    AHEAD = 8  # channels: weights come from far
 
 # Some blocks of as many pixels each, and a block of channels.
 cdef struct Sums "group_sums":
@@ -34,6 +34,7 @@ cdef struct Sums "group_sums":
     Py_ssize_t x_step  # from channel to channel, as w_step
     const real* w
     Py_ssize_t w_step
+    Py_ssize_t ahead  # what is asked for
     real* y
     Py_ssize_t y_row  # from pixel to pixel
     const Py_ssize_t* lane  # of each block the first lane
@@ -83,7 +84,7 @@ cdef inline void products "group_products"(int pixels, int vectors, const Sums* 
                 xe = x + x_at[e]
                 we = w + w_at[e] * (vectors * LANES)
                 for v in range(vectors):
-                    ask_ahead(we + v * LANES)
+                    ask_for(we + s.ahead + v * LANES)
                     part[v] = vload(we + v * LANES)
                 for m in range(pixels):
                     for v in range(vectors):
@@ -206,9 +207,11 @@ cdef inline void add_groups(
         wide = row_of(group + 1, vectors) - row
         if of.weights == IN_PLACE:
             sums.w_step = of.ws[1]
+            sums.ahead = AHEAD * of.ws[1]
             sums.w = tile.w + tile.first_output * part.phases + row + c0 * sums.w_step
         else:
             sums.w_step = part.taps * wide
+            sums.ahead = 4096 // <Py_ssize_t>sizeof(real)
             sums.w = w + row * of.channels * part.taps + c0 * sums.w_step
         sums.y = sums_of(of, tile, number) + row * tile.width
         sums.y_row = wide

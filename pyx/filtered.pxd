@@ -318,7 +318,6 @@ cdef inline void add_block(const Filtered* of, const Share* share, Py_ssize_t ti
     sums.outer = 1
     sums.inner = tiles
     sums.a_step = sums.b_step = 0
-    sums.a_row = 1
     sums.a_at = a_at
     sums.b_at = b_at
     sums.y_row = share.width

@@ -242,7 +242,6 @@ cdef inline void add_chains(
     cdef Sums sums
     cdef Py_ssize_t point, row, c, zero = 0
     sums.inner = 1
-    sums.a_row = 1
     sums.a_step = ROWS
     sums.a_at = &zero
     sums.b_step = tile.width

@@ -29,7 +29,7 @@ cdef extern from "simd.h" nogil:
         HIGHEST
 
 cdef enum:
-    TURNED = 128  # numbers of a row of weights that are turned at once
+    LONGEST = 128  # numbers of a row of weights that are turned at once
 
 # Weights of a unit as they lie.
 cdef struct Weights "weights":
@@ -104,11 +104,6 @@ cdef inline void pack_columns "columns_of"(
                 to += part.taps * column[j].wide
 
 
-cdef inline Py_ssize_t together_of(const Weights* s) noexcept nogil:
-    """How many channels are turned at once: some, where an output channel has them side by side."""
-    return max(<Py_ssize_t>1, 16 // s.kernel) if s.channel_step == s.kernel else 1
-
-
 cdef inline void turn_outputs(
     Py_ssize_t height, const Weights* s, const real* w, Py_ssize_t count, real* apart, real* to
 ) noexcept nogil:
@@ -125,34 +120,34 @@ cdef inline void turn_outputs(
             for k in range(0, count, 16):  # the numbers of a line of a cache
                 ask_for(rows[m] + height * s.output_step + k)
             if s.end - rows[m] < count + LANES:
-                memset(apart + m * (TURNED + LANES), 0, (TURNED + LANES) * sizeof(real))
-                memcpy(apart + m * (TURNED + LANES), rows[m], count * sizeof(real))
-                rows[m] = apart + m * (TURNED + LANES)
+                memset(apart + m * (LONGEST + LANES), 0, (LONGEST + LANES) * sizeof(real))
+                memcpy(apart + m * (LONGEST + LANES), rows[m], count * sizeof(real))
+                rows[m] = apart + m * (LONGEST + LANES)
     interleave(&rows[0], height, count, to)
 
 
 cdef inline void turn_unit(Py_ssize_t height, const Weights* s, real* to) noexcept nogil:
     """The weights of a unit as [channel][number in the kernel][output channel]."""
-    cdef real apart[(TURNED + HIGHEST) * HIGHEST]
-    cdef Py_ssize_t c = 0, count, together = together_of(s)
-    while c < s.channels:
-        count = min(together, s.channels - c) * s.kernel
-        turn_outputs(height, s, s.w + c * s.channel_step, count, apart, to)
-        to += count * height
-        c += together
+    cdef real apart[(LONGEST + HIGHEST) * HIGHEST]
+    cdef Py_ssize_t c
+    for c in range(s.channels):
+        turn_outputs(height, s, s.w + c * s.channel_step, s.kernel, apart, to)
+        to += s.kernel * height
 
 
 cdef inline void pack_turned "turned_columns"(
     int height, const Weights* s, Py_ssize_t parts, const Part* part, const Py_ssize_t* tap, const Column* column
 ) noexcept nogil:
-    """The columns of all parts, by transposing in registers; a row of weights has at most TURNED numbers."""
-    cdef real turned[(TURNED + 2) * HIGHEST]
-    cdef real joined[(TURNED + 1) * HIGHEST]
-    cdef real apart[(TURNED + HIGHEST) * HIGHEST]
-    cdef const real* source[TURNED]
-    cdef Py_ssize_t c = 0, d, e, i, j, p, count, all_taps = s.kernel, phases, together = together_of(s)
+    """The columns of all parts, by transposing in registers; a row of weights has at most LONGEST numbers."""
+    cdef real turned[(LONGEST + 2) * HIGHEST]
+    cdef real joined[(LONGEST + 1) * HIGHEST]
+    cdef real apart[(LONGEST + HIGHEST) * HIGHEST]
+    cdef const real* source[LONGEST]
+    cdef Py_ssize_t c = 0, d, e, i, j, p, count, all_taps = s.kernel, phases, together = 1
     cdef const Py_ssize_t* taps
     cdef const Column* to
+    if s.channel_step == s.kernel:  # an output channel has them side by side
+        together = max(<Py_ssize_t>1, 16 // s.kernel)
     while c < s.channels:
         count = min(together, s.channels - c)
         turn_outputs(height, s, s.w + c * s.channel_step, count * all_taps, apart, turned)
@@ -196,7 +191,7 @@ cdef inline void pack_unit(
 ) noexcept nogil:
     """Put the weights of a unit into the columns of its parts, one part's after the other's."""
     cdef Py_ssize_t i
-    if s.kernel <= TURNED and not in_order(s, parts, part, tap):
+    if s.kernel <= LONGEST and not in_order(s, parts, part, tap):
         pack_turned(height, s, parts, part, tap, column)
         return
     for i in range(parts):

@@ -22,7 +22,8 @@ cdef extern from "simd.h" nogil:
     #define VECTORS 2
     #define VECTORS_BESIDE(rows) ((rows) > 2 ? 2 : (rows) > 1 ? 4 : 6)
     #endif
-    /* Packed weights come from far: those of the next rows are asked for while the first lanes of these are summed. */
+    /* Weights come from far: those of the next rows are asked for while the first lanes of these are summed, or where
+     * they are not packed, and lanes are few, what follows in each row. */
     static inline void ask_for(const real *p) { __builtin_prefetch(p); }
     /* Inlined, so that loops over rows and vectors unroll and the sums stay in registers. */
     struct sums;
@@ -46,7 +47,7 @@ cdef struct Sums "sums":
     Py_ssize_t outer
     Py_ssize_t inner
     const real* a
-    Py_ssize_t a_row
+    Py_ssize_t a_row  # of rows that are not near
     Py_ssize_t a_step
     const Py_ssize_t* a_at
     const real* b
@@ -70,7 +71,7 @@ cdef inline void products "block_products"(
     cdef vec total[8][6]
     cdef vec part[6]
     cdef Py_ssize_t _i, e = 0, row = 1 if near else s.a_row
-    cdef Py_ssize_t ahead = 512 if not near else s.outer * s.inner * ROWS if first == 0 else 0
+    cdef Py_ssize_t ahead = s.outer * s.inner * ROWS if near else 32 * LANES
     cdef int m, v
     cdef const real* a = s.a
     cdef const real* b = s.b + first
@@ -88,7 +89,7 @@ cdef inline void products "block_products"(
     for _i in range(s.outer * s.inner):
         ae = a + s.a_at[e]
         be = b + s.b_at[e]
-        if near or vectors < 3:
+        if near and first == 0 or not near and vectors < 3:
             ask_for(ae + ahead)
         for v in range(vectors):
             part[v] = vload(be + v * LANES)

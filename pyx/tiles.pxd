@@ -7,8 +7,8 @@ cdef enum:
 
 cdef enum:  # where a task finds weights
     PACKED  # once for all tasks
-    PIECEWISE  # packed by the task, for a block of rows and some channels after the other
-    TURNED  # by the task, all that an output channel has: [channel][number in the kernel][output channel]
+    PIECEWISE  # packed by the task, for ROWS output channels and some channels after the other
+    TURNED  # the same, all that they have, for all parts: [channel][number in the kernel][output channel]
     IN_PLACE  # as they are given
 
 cdef struct Axis:

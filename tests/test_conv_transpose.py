@@ -10,6 +10,7 @@ from forgetting import forget_plans
 
 import upsampling as up
 from upsampling import _conv_packed, _conv_transpose, _plan_conv, reference
+from upsampling._plan_tables import IN_PLACE, PACKED, PIECEWISE, TURNED
 
 NAN, INF = np.nan, np.inf
 
@@ -178,6 +179,15 @@ CUT = [
 ]
 
 
+# Where tasks find weights: what forces each way, and its number.
+WEIGHTS: dict[str, dict[str, object]] = {
+    "packed": {"DIRECT": 0, "TILES": 0},
+    "piecewise": {"DIRECT": 2**62, "TILES": 2**62, "ALL_TAPS": 0, "UNPACKED": 2**62},
+    "turned": {"DIRECT": 2**62, "TILES": 2**62, "UNPACKED": 2**62},
+}
+NUMBERS = {"packed": PACKED, "piecewise": PIECEWISE, "turned": TURNED}
+
+
 @pytest.fixture
 def fresh_plans():
     forget_plans()
@@ -204,13 +214,11 @@ def test_every_tiling_gives_the_same_bits(monkeypatch, fresh_plans, change, shap
     wanted = both_directions(shape, weight_shape, options)
     forget_plans()
     ways = _plan_conv.layouts_of
-    changes: dict[str, dict[str, object]] = {
+    changes = {
         "small sums": {"SUMS": 2**10},
         "small copies": {"COPIES": 2**10},
         "few phases": {"MOST_PHASES": 2},
-        "packed": {"DIRECT": 0},
-        "piecewise": {"DIRECT": 2**62, "TILES": 2**62, "ALL_TAPS": 0, "UNPACKED": 2**62},
-        "turned": {"DIRECT": 2**62, "TILES": 2**62, "UNPACKED": 2**62},
+        **WEIGHTS,
         "first": {"layouts_of": lambda phases: ways(phases)[:1]},
         "last": {"layouts_of": lambda phases: ways(phases)[-1:]},
         "merged": {"_rate": lambda problem, parts: len(parts)},
@@ -275,33 +283,55 @@ def test_large_kernels_on_small_inputs():
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-9)
 
 
-@pytest.mark.parametrize("tiles", [0, 2**62])
-def test_non_finite_weights_that_are_not_packed_before(fresh_plans, monkeypatch, tiles):
+@pytest.fixture
+def plans(monkeypatch):
+    """The plans that are made from now on."""
+    made, plan = [], _plan_conv.plan
+
+    def kept(problem):
+        made.append(plan(problem))
+        return made[-1]
+
+    kept.cache_clear = plan.cache_clear  # for forget_plans
+    monkeypatch.setattr(_plan_conv, "plan", kept)
+    return made
+
+
+@pytest.mark.parametrize("value", [NAN, INF])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("way", WEIGHTS)
+def test_non_finite_weights_however_they_are_found(fresh_plans, monkeypatch, plans, way, threads, value):
     """That some number is not finite is seen in the result alone, where that is smaller."""
-    monkeypatch.setattr(_plan_conv, "DIRECT", 2**62)
-    monkeypatch.setattr(_plan_conv, "TILES", tiles)
-    x, weight = np.ones((1, 24, 2, 2), np.float32), np.ones((24, 16, 4, 4), np.float32)
-    weight[3, 5, 0, 0] = NAN
-    y = up.conv_transpose2d(x, weight, stride=2, padding=1)
-    wanted = reference.conv_transpose2d(x, weight, stride=2, padding=1)
-    np.testing.assert_array_equal(y, wanted)
-    assert np.isnan(y).sum() == 1
+    for name, constant in WEIGHTS[way].items():
+        monkeypatch.setattr(_plan_conv, name, constant)
+    for outputs, kernel, padding in ((16, 4, 1), (2, 5, 2)):  # the phases of the second are computed together
+        x, weight = np.ones((1, 64, 2, 2), np.float32), np.ones((64, outputs, kernel, kernel), np.float32)
+        weight[3, 1, 0, 0] = value
+        with up.num_threads(threads):
+            y = up.conv_transpose2d(x, weight, stride=2, padding=padding)
+            grad, _, _ = up.conv_transpose2d_backward(y, x, weight, stride=2, padding=padding)
+        np.testing.assert_array_equal(y, reference.conv_transpose2d(x, weight, stride=2, padding=padding))
+        assert (~np.isfinite(y)).sum() == 1
+        wanted, _, _ = reference.conv_transpose2d_backward(y, x, weight, stride=2, padding=padding)
+        np.testing.assert_array_equal(np.isfinite(grad), np.isfinite(wanted))
+    assert NUMBERS[way] in {one.weights for plan in plans for one in plan.passes}
+    assert way == "packed" or IN_PLACE in {one.weights for plan in plans for one in plan.passes}
 
 
 @pytest.mark.parametrize("value", [1.0, NAN, INF])
-def test_rows_of_weights_that_are_read_in_place(fresh_plans, monkeypatch, value):
+def test_rows_of_weights_that_are_read_in_place(fresh_plans, monkeypatch, plans, value):
     """Single pixels, with vectors along (output channel, tap): the bits of vectors along pixels."""
     rng = np.random.default_rng(0)
     x, weight = rng.standard_normal((17, 40, 1, 1)), rng.standard_normal((40, 48, 4, 4))
     weight[7, 5, 3, 2] = value
+    in_order = _plan_conv._in_order
     monkeypatch.setattr(_plan_conv, "_in_order", lambda problem, parts: False)
     wanted = up.conv_transpose2d(x, weight)
     np.testing.assert_allclose(wanted, reference.conv_transpose2d(x, weight), rtol=1e-12, atol=1e-12)
-    monkeypatch.undo()
-    forget_plans()
-    plans, plan = [], _plan_conv.plan
-    monkeypatch.setattr(_plan_conv, "plan", lambda problem: plans.append(plan(problem)) or plans[-1])
+    monkeypatch.setattr(_plan_conv, "_in_order", in_order)
     monkeypatch.setattr(_plan_conv, "EXCHANGED", 1e9)
+    forget_plans()
+    plans.clear()
     np.testing.assert_array_equal(up.conv_transpose2d(x, weight), wanted)
     assert plans[0].passes[0].exchanged
 

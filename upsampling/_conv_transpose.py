@@ -74,7 +74,7 @@ def _run_plan(
     # Where something that is not finite met numbers that it does not belong to, they are computed apart.
     apart = _apart(kernel, problem) if recording() else None
     packed = None if kept is None else kept.packed_for(kernel, passes, w, problem.threads)
-    if recording() and recording().constant(w):
+    if problem.packed and kept is None:
         packed = kernel.Packed(passes, w)
     if kernel.transposed(passes, apart, *given, packed):
         kernel.transposed(passes, _apart(kernel, problem), *given, packed)

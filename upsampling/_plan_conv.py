@@ -50,10 +50,10 @@ EXCHANGED = 2.0  # vectors of products in a cycle then,
 WEIGHTS = 4.0  # cycles for a vector of weights that is read,
 TURNING = 20.0  # and for a vector of sums of a pixel that is turned
 TILES = 1  # most tiles of a group that pack the weights themselves, or, where they find them as they read them,
-DIRECT = 4  # read them in place: packing pays when they are read more often
+DIRECT = 4  # read them in place: packing them all, which go through memory, takes as long as packing for so many
 PACKING = 0.6  # cycles for a number that is packed
 UNPACKED = 2**18  # bytes of weights that a task packs at once
-ALL_TAPS = 128  # most taps of a kernel of which it packs all, not those of a part: TURNED in pyx/packing.pxd
+ALL_TAPS = 128  # most taps of a kernel of which it packs all, not those of a part: LONGEST in pyx/packing.pxd
 
 
 def _phases(
@@ -204,61 +204,90 @@ def _shares(problem: Problem, rows: int, lanes: int, tiles: int, unit: int) -> s
     return {min(problem.outputs, cut(problem.outputs, size, unit)) for size in most}
 
 
+class Whole(NamedTuple):
+    """What the cost of a tile depends on, of all parts together."""
+
+    products: int  # of a pixel, an output channel and a channel
+    rows: int  # of an output channel
+    unit: int  # output channels of which rows fill blocks in every part
+    few: int  # where tasks find weights: of at most TILES tiles of a group,
+    some: int  # and of at most DIRECT
+    piece: int  # output channels summed at once where vectors run along rows, or 0 where they may not
+
+
+def _whole(problem: Problem, parts: list[Part]) -> Whole:
+    absent = any((part.tap < 0).any() for part in parts)
+    along = problem.vectors > 0 and not absent and (problem.packed or _in_order(problem, parts))
+    return Whole(
+        sum(part.taps * part.phases for part in parts),
+        sum(part.phases for part in parts),
+        max(problem.rows // gcd(problem.rows, part.phases) for part in parts),
+        *_weights_of(problem, parts, absent),
+        _piece(problem, parts) if along else 0,
+    )
+
+
 def _choose(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
     """Choose the cheapest of some tiles, and whether vectors run along pixels or along rows of the weights."""
-    products = sum(part.taps * part.phases for part in parts)
+    whole = _whole(problem, parts)
     domain = [problem.batch, *(int(phases.counts.max()) for phases in axes)]
     taps = [int(np.diff(phases.first).max()) for phases in axes]
     best, chosen = float("inf"), None
     for layouts in itertools.product(*map(layouts_of, axes)):
         boxes = {box_of(problem, domain, layouts, vectors * problem.lanes) for vectors in (96, 48, 24, 12, 6, 3)}
         for box in sorted(boxes):
-            reached = products * _reached(problem, axes, taps, box)
-            tiles = prod(map(ceil, domain, box))
-            packing = 0.0
-            if not problem.packed:
-                packing = PACKING * problem.channels * problem.outputs * products * min(tiles, 3) / problem.threads
-            for cost, tile in _tiles(problem, parts, layouts, box, reached, tiles):
-                if cost + packing < best:
-                    best, chosen = cost + packing, tile
+            reached, tiles = _reached(problem, axes, taps, box), prod(map(ceil, domain, box))
+            for cost, tile in _tiles(problem, parts, whole, layouts, box, reached, tiles):
+                cost += _packing(problem, whole, tile.weights, tiles)
+                if cost < best:
+                    best, chosen = cost, tile
     assert chosen is not None
     return chosen
 
 
+def _packing(problem: Problem, whole: Whole, weights: int, tiles: int) -> float:
+    """Estimate the cycles of packing."""
+    if problem.packed or weights == IN_PLACE:
+        return 0.0
+    numbers = problem.groups * problem.channels * problem.outputs * whole.products
+    return PACKING * numbers * (DIRECT if weights == PACKED else tiles) / problem.threads
+
+
 def _tiles(
-    problem: Problem, parts: list[Part], layouts: tuple[Layout, ...], box: tuple[int, ...], reached: float, tiles: int
+    problem: Problem,
+    parts: list[Part],
+    whole: Whole,
+    layouts: tuple[Layout, ...],
+    box: tuple[int, ...],
+    reached: float,
+    tiles: int,
 ) -> Iterator[tuple[float, Tile]]:
     """Give ways to compute tiles of some sizes, of which a group has so many, with their estimated costs."""
-    products, rows = sum(part.taps * part.phases for part in parts), sum(part.phases for part in parts)
-    # Shares begin with a block of rows in every part.
-    unit = max(problem.rows // gcd(problem.rows, part.phases) for part in parts)
     block, lanes = problem.block(), lanes_of(box, layouts)
     length = [size + more for size, more in zip(box, (0, *(layout.reach for layout in layouts)), strict=True)]
     copied = prod(length) * prod(len(layout.first) for layout in layouts) * problem.itemsize
-    own, shared = _cost(problem, reached, rows, layouts, box, lanes)
+    own, shared = _cost(problem, reached * whole.products, whole.rows, layouts, box, lanes)
     shared *= max(1, copied * block / COPIES)
-    weights = _weights_of(problem, parts, tiles)
-    packed = products * problem.rows * problem.itemsize
+    weights = whole.few if tiles <= TILES else whole.some if tiles <= DIRECT else PACKED
+    packed = whole.products * problem.rows * problem.itemsize
     chunk = _chunk(problem, copied, packed if weights in (PIECEWISE, TURNED) else 0)
     if chunk * packed > UNPACKED and weights != IN_PLACE:
         weights = PACKED
-    for share in sorted(_shares(problem, rows, lanes, problem.groups * tiles, unit)):
+    for share in sorted(_shares(problem, whole.rows, lanes, problem.groups * tiles, whole.unit)):
         tasks = problem.groups * tiles * ceil(problem.outputs, share)
         cost = ceil(tasks, problem.threads) * (own * share + shared + 500)
-        if share * rows * lanes * problem.itemsize + copied > 3 * SUMS:  # more scratch than a thread may have
+        if share * whole.rows * lanes * problem.itemsize + copied > 3 * SUMS:  # more than a thread may have
             cost *= 4
         yield cost, Tile(box[0], box[1:], layouts, share, chunk, weights=weights)
-    if not problem.vectors or lanes > MOST_PIXELS or any((part.tap < 0).any() for part in parts):
-        return
-    piece = _piece(problem, parts)
-    if not problem.packed and (tiles > DIRECT or not _in_order(problem, parts)):
+    piece = whole.piece
+    if not piece or lanes > MOST_PIXELS or not (problem.packed or tiles <= DIRECT):
         return
     chunk = max(block, min(problem.channels, COPIES // copied // block * block))
-    if 2 * piece * rows * lanes * problem.itemsize + chunk * copied > 3 * SUMS:
+    if 2 * piece * whole.rows * lanes * problem.itemsize + chunk * copied > 3 * SUMS:
         return
-    weights = PACKED if problem.packed else IN_PLACE
-    own, shared = _exchanged_cost(problem, parts, reached / max(1, products), layouts, box, lanes, piece)
+    own, shared = _exchanged_cost(problem, parts, reached, layouts, box, lanes, piece)
     shared *= 1 if chunk >= problem.channels else ceil(problem.outputs, piece)
+    weights = PACKED if problem.packed else IN_PLACE
     for count in (1, problem.threads, 4 * problem.threads):
         share = min(problem.outputs, ceil(ceil(problem.outputs, count), piece) * piece)
         tasks = problem.groups * tiles * ceil(problem.outputs, share)
@@ -266,17 +295,15 @@ def _tiles(
         yield cost, Tile(box[0], box[1:], layouts, share, min(problem.channels, chunk), piece, weights)
 
 
-def _weights_of(problem: Problem, parts: list[Part], tiles: int) -> int:
-    """Return where the tasks of so many tiles of a group find weights."""
-    if problem.packed or tiles > DIRECT:
-        return PACKED
+def _weights_of(problem: Problem, parts: list[Part], absent: bool) -> tuple[int, int]:
+    """Return where tasks find weights, of which some may be `absent`: of a single tile, and of a few."""
+    if problem.packed:
+        return PACKED, PACKED
     taps = prod(axis[2] for axis in problem.axes)
-    alone = all(part.phases == 1 and (part.tap >= 0).all() for part in parts)
+    alone = not absent and all(part.phases == 1 for part in parts)
     if alone and problem.weight_steps()[1] == taps:  # the channels of an output channel follow each other
-        return IN_PLACE
-    if tiles > TILES:
-        return PACKED
-    return TURNED if alone and taps <= ALL_TAPS else PIECEWISE
+        return IN_PLACE, IN_PLACE
+    return TURNED if alone and taps <= ALL_TAPS else PIECEWISE, PACKED
 
 
 def _in_order(problem: Problem, parts: list[Part]) -> bool:
