@@ -350,6 +350,8 @@ cdef inline void taps_of_run(
     """Turn a run's points, LANES channels of each, into taps, in their places among all of the kernel."""
     cdef vec p[16]
     cdef Py_ssize_t h, w, height = points_of(of.axis[1].kind), width = points_of(of.axis[2].kind), kh, kw
+    for h in range(16):
+        p[h] = vset(0)  # else GCC for Arm64 warns of what no run reads
     for h in range(height):
         for w in range(width):
             p[h * 4 + w] = vload(sums + (h * width + w) * share.rows * share.width)

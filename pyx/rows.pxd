@@ -1,4 +1,4 @@
-"""Transposed convolution with vectors along pixels: rows of weights, (output channel, phase), times the lanes of a tile.
+"""Transposed convolution with vectors along pixels: rows of weights, (output channel, phase), times a tile's lanes.
 
 Order of work: chunks of channels, which are copied; ROWS output channels after the other, where the task packs their
 weights, or else parts; blocks of rows; blocks of channels. See dense.pyx for what a task is and the order of additions.
