@@ -84,7 +84,7 @@ def bytewise():
 
 
 def streams():
-    """Whether large results are faster stored past the caches: a core of Intel's waits longer for such stores."""
+    """Whether large results are faster stored past the caches: so on Zen 4; on Cascade Lake a core waits longer."""
     return is_amd()
 
 

@@ -143,7 +143,7 @@ static inline __attribute__((always_inline)) void interleave_block(const real **
 
 /* to[i * n + r] = from[r][i] for i < count: rows of n numbers from n rows, of which whole vectors are read. Out of line,
  * for it is long. */
-static __attribute__((noinline)) void interleave(const real **from, ptrdiff_t n, ptrdiff_t count, real *to) {
+static __attribute__((noinline, unused)) void interleave(const real **from, ptrdiff_t n, ptrdiff_t count, real *to) {
     for (ptrdiff_t i = 0; i < count; i += LANES) {
         real *at = to + i * n;
         if (n == 1)

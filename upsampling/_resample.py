@@ -27,7 +27,7 @@ TILE = 3 * 2**9
 # Taps of the height axis up to which its rows are kept in a ring; beyond, the scratch would grow with the taps.
 RING = 16
 # Bytes of a result from which on it is stored past the caches, which would not hold it; of a copy, bytes of source and
-# result together. But not to new pages, which the system has just cleared in the caches, and not where one core waits
+# result together. But not to new pages, which the system has just cleared in the caches, and not where a core waits
 # longer for such stores than for plain ones.
 STREAMED = 2**24
 STREAMED_COPY = 7 * 2**22
