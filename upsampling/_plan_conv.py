@@ -253,6 +253,11 @@ def _packing(problem: Problem, whole: Whole, weights: int, tiles: int) -> float:
     return PACKING * numbers * (DIRECT if weights == PACKED else tiles) / problem.threads
 
 
+def _time(problem: Problem, tiles: int, share: int, task: float) -> float:
+    """Estimate the cycles until all threads are done with tasks of so many each."""
+    return ceil(problem.groups * tiles * ceil(problem.outputs, share), problem.threads) * (task + 500)
+
+
 def _tiles(
     problem: Problem,
     parts: list[Part],
@@ -274,8 +279,7 @@ def _tiles(
     if chunk * packed > UNPACKED and weights != IN_PLACE:
         weights = PACKED
     for share in sorted(_shares(problem, whole.rows, lanes, problem.groups * tiles, whole.unit)):
-        tasks = problem.groups * tiles * ceil(problem.outputs, share)
-        cost = ceil(tasks, problem.threads) * (own * share + shared + 500)
+        cost = _time(problem, tiles, share, own * share + shared)
         if share * whole.rows * lanes * problem.itemsize + copied > 3 * SUMS:  # more than a thread may have
             cost *= 4
         yield cost, Tile(box[0], box[1:], layouts, share, chunk, weights=weights)
@@ -290,9 +294,8 @@ def _tiles(
     weights = PACKED if problem.packed else IN_PLACE
     for count in (1, problem.threads, 4 * problem.threads):
         share = min(problem.outputs, ceil(ceil(problem.outputs, count), piece) * piece)
-        tasks = problem.groups * tiles * ceil(problem.outputs, share)
-        cost = ceil(tasks, problem.threads) * (own * share + shared + 500)
-        yield cost, Tile(box[0], box[1:], layouts, share, min(problem.channels, chunk), piece, weights)
+        tile = Tile(box[0], box[1:], layouts, share, min(problem.channels, chunk), piece, weights)
+        yield _time(problem, tiles, share, own * share + shared), tile
 
 
 def _weights_of(problem: Problem, parts: list[Part], absent: bool) -> tuple[int, int]:
