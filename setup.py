@@ -11,9 +11,10 @@ UPSAMPLING_SANITIZE=1     build with AddressSanitizer and UndefinedBehaviorSanit
                           ThreadSanitizer; =fuzzer: as 1, for libFuzzer (Clang)
 UPSAMPLING_WERROR=1       make warnings of Cython and of the C compiler errors
 UPSAMPLING_BUILD_ISAS     a comma-separated part of the instruction sets below (for quick test builds)
-UPSAMPLING_BUILD_JOBS     how many compilers run at once (default: the number of processors)
+UPSAMPLING_BUILD_JOBS     how many translators and compilers run at once (default: the number of processors)
 """
 
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -181,11 +182,11 @@ class BuildKernels(build_ext):
             bar = "*" * 72
             text = "upsampling: building WITHOUT OpenMP: every call will use one thread"
             warnings.warn(f"\n{bar}\n{text}\n{bar}", stacklevel=1)
+        self.parallel = int(os.environ.get("UPSAMPLING_BUILD_JOBS") or os.cpu_count() or 1)
         self.translate()
         for extension in self.extensions:
             extension.extra_compile_args = passed([*extension.extra_compile_args, *fused, *openmp])
             extension.extra_link_args += openmp
-        self.parallel = int(os.environ.get("UPSAMPLING_BUILD_JOBS") or os.cpu_count() or 1)
         super().build_extensions()
 
     def take_clang(self):
@@ -200,8 +201,13 @@ class BuildKernels(build_ext):
         """Make C of the variants, and of what Cython's own code has in common in all of them."""
         if not SHARED_SOURCE.exists():
             subprocess.run([sys.executable, "-m", "cython", f"--generate-shared={SHARED_SOURCE}"], check=True)
+        # Elsewhere its processes would begin with this file, or without what it has set.
+        forks = sys.platform == "linux"
+        if forks:
+            multiprocessing.set_start_method("fork", force=True)
         done = cythonize(
             self.extensions,
+            nthreads=self.parallel if forks else 0,
             include_path=["pyx", "."],
             compiler_directives=DIRECTIVES,
             shared_utility_qualified_name=SHARED,
