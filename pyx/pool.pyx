@@ -12,7 +12,7 @@ never beyond the array; what it makes of that is not stored.
 from cython.parallel cimport prange
 from upsampling._kernels.calls cimport Call, perform, stopped
 from plane cimport (
-    Group, Groups, Part, clear, group_of, groups_of, part_of, position, tasks_of, within
+    Group, Groups, Part, clear, group_of, groups_of, inside, part_of, position, tasks_of, within
 )
 
 cdef extern from "pool.h" nogil:
@@ -442,11 +442,13 @@ def pool(
     perform(&job.call, sizeof(job), run_pool)
 
 
-cdef inline void add_items(
+cdef inline int add_items(
     const char* g, Py_ssize_t gs, Py_ssize_t gc, const char* at, Py_ssize_t ats, Py_ssize_t ac, Py_ssize_t count,
-    Py_ssize_t channels, char* y, Py_ssize_t ys, Py_ssize_t yc, Py_ssize_t first, Py_ssize_t end,
+    Py_ssize_t channels, char* y, Py_ssize_t ys, Py_ssize_t yc, Py_ssize_t first, Py_ssize_t end, Py_ssize_t plane,
 ) noexcept nogil:
+    """Add those that belong to the positions first .. end - 1; whether a position is outside of the plane."""
     cdef Py_ssize_t i, c
+    cdef int outside = 0
     cdef position where
     cdef item* p
     for i in range(count):
@@ -455,20 +457,27 @@ cdef inline void add_items(
             if within(where, first, end):
                 p = <item*>(y + where * ys + c * yc)
                 p[0] = p[0] + (<const item*>(g + i * gs + c * gc))[0]
+            elif not inside(where, plane):
+                outside = 1
+    return outside
 
 
-cdef void add_group(
+cdef int add_group(
     const Group* group, const char* g, const char* at, char* y, Py_ssize_t first, Py_ssize_t end
 ) noexcept nogil:
-    """Clear the positions first .. end - 1 of y and add the items of g that belong there, in order."""
+    """Clear the positions first .. end - 1 of y and add the items of g that belong there, in order.
+
+    Whether a position is outside of the plane.
+    """
     clear(group, y, first, end, sizeof(item))
     if group.channels == 1 and group.x == sizeof(item) and group.at == sizeof(position) and group.y == sizeof(item):
-        add_items(g, sizeof(item), 0, at, sizeof(position), 0, group.count, 1, y, sizeof(item), 0, first, end)
-    else:
-        add_items(
-            g, group.x, group.x_channel, at, group.at, group.at_channel, group.count, group.channels, y, group.y,
-            group.y_channel, first, end,
+        return add_items(
+            g, sizeof(item), 0, at, sizeof(position), 0, group.count, 1, y, sizeof(item), 0, first, end, group.plane
         )
+    return add_items(
+        g, group.x, group.x_channel, at, group.at, group.at_channel, group.count, group.channels, y, group.y,
+        group.y_channel, first, end, group.plane,
+    )
 
 
 # A call; its arrays are g, positions and y. Strides are those of images, channels and elements, in bytes.
@@ -481,22 +490,36 @@ cdef struct AddJob:
     Py_ssize_t ys[2]
 
 
+cdef int add_part(AddJob* job, Py_ssize_t task) noexcept nogil:
+    """One group, or a band of it; whether a position is outside."""
+    cdef Part part = part_of(&job.groups, task)
+    if stopped(&job.call):
+        return 0
+    return add_group(
+        &job.group, <char*>job.call.array[0] + part.n * job.gs[0] + part.c * job.gs[1],
+        <char*>job.call.array[1] + part.n * job.ats[0] + part.c * job.ats[1],
+        <char*>job.call.array[2] + part.n * job.ys[0] + part.c * job.ys[1], part.first, part.end,
+    )
+
+
 cdef void run_add(Call* call) noexcept nogil:
     cdef AddJob* job = <AddJob*>call
-    cdef Part part
     cdef Py_ssize_t task
-    for task in prange(tasks_of(&job.groups), num_threads=call.threads, schedule="static"):
-        if not stopped(call):
-            part = part_of(&job.groups, task)
-            add_group(
-                &job.group, <char*>call.array[0] + part.n * job.gs[0] + part.c * job.gs[1],
-                <char*>call.array[1] + part.n * job.ats[0] + part.c * job.ats[1],
-                <char*>call.array[2] + part.n * job.ys[0] + part.c * job.ys[1], part.first, part.end,
-            )
+    cdef int found = 0
+    if call.threads == 1:  # past OpenMP, which takes 0.25 us to run one thread: as long as a tiny call
+        for task in range(tasks_of(&job.groups)):
+            found |= add_part(job, task)
+    else:
+        for task in prange(tasks_of(&job.groups), num_threads=call.threads, schedule="static"):
+            found |= add_part(job, task)
+    call.again = found
 
 
 def add(const item[:, :, :] g, const position[:, :, :] at, item[:, :, :] y, int num_threads):
-    """Write to y (N, C, P) the sums of g (N, C, L) at checked positions, in row-major order; tasks as in move.pyx."""
+    """Write to y (N, C, P) the sums of g (N, C, L) at their positions, in row-major order; tasks as in move.pyx.
+
+    Whether some position is none in its plane: then y is not to be used.
+    """
     cdef AddJob job
     cdef int i
     job.call.array[0] = <void*>&g[0, 0, 0]
@@ -511,3 +534,4 @@ def add(const item[:, :, :] g, const position[:, :, :] at, item[:, :, :] y, int 
     for i in range(2):
         job.gs[i], job.ats[i], job.ys[i] = g.strides[i], at.strides[i], y.strides[i]
     perform(&job.call, sizeof(job), run_add)
+    return bool(job.call.again)

@@ -107,12 +107,12 @@ def _max_pool_backward(rank: int, grad_output: Any, indices: Any, input_size: An
     result = _arrays.allocate(shape if len(shape) == rank + 2 else (1, *shape), read.dtype, _arrays.is_channels_last(g))
     steps = []
     if g.size:
-        at, checked = _unpooling.checked_planes(given, rank, plane)
-        work = g.size + result.size
+        at, work = _unpooling.planes_of(given, rank, plane), g.size + result.size
         arguments = (_arrays.flat_planes(read), at, _arrays.flat_planes(result), threads_for(work))
         kernel = _kernels.load("pool", _precision(read)).add
-        kernel(*arguments)
-        steps = [checked, (kernel, arguments, work)]
+        if kernel(*arguments):
+            _pool_args.check_inside("indices", given, plane)
+        steps = [(kernel, arguments, work)]
     else:
         _pool_args.check_inside("indices", given, plane)
         result[...] = 0

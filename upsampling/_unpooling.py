@@ -51,17 +51,19 @@ def _max_unpool(
     return result
 
 
-def _planes(given: np.ndarray, rank: int) -> np.ndarray:
-    """Return positions as (N, C, L) int64."""
+def planes_of(given: np.ndarray, rank: int, plane: int) -> np.ndarray:
+    """Return positions as (N, C, L) int64; of those that it may not hold all are checked."""
+    if given.dtype.kind == "u":
+        _pool_args.check_inside("indices", given, plane)
     return _arrays.flat_planes(_arrays.readable(_arrays.batched(given.astype(np.int64, copy=False), rank)))
 
 
-def checked_planes(given: np.ndarray, rank: int, plane: int) -> tuple[np.ndarray, _repeat.Step]:
+def _checked_planes(given: np.ndarray, rank: int, plane: int) -> tuple[np.ndarray, _repeat.Step]:
     """Return positions, none of them outside of planes of so many elements, as (N, C, L) int64; and that check."""
-    at = _planes(given, rank)
+    at = planes_of(given, rank, plane)
     outside = _kernels.load("move", "bytes").outside
     arguments = (at, plane, threads_for(at.size))
-    if given.dtype.kind == "u" or outside(*arguments):  # int64 may not hold what is unsigned
+    if outside(*arguments):
         _pool_args.check_inside("indices", given, plane)
     return at, (outside, arguments, at.size)
 
@@ -69,7 +71,7 @@ def checked_planes(given: np.ndarray, rank: int, plane: int) -> tuple[np.ndarray
 def _put(x: np.ndarray, given: np.ndarray, result: np.ndarray) -> list[_repeat.Step]:
     """Write x to its positions, of which the values are not checked yet."""
     put = _kernels.load("move", "bytes").put
-    at, checked = checked_planes(given, result.ndim - 2, math.prod(result.shape[2:]))
+    at, checked = _checked_planes(given, result.ndim - 2, math.prod(result.shape[2:]))
     values, moved = _bytes(_arrays.flat_planes(x)), _bytes(_arrays.flat_planes(result))
     arguments = (values, at, moved, threads_for(result.size))
     put(*arguments)
@@ -92,9 +94,8 @@ def _max_unpool_backward(rank: int, grad_output: Any, indices: Any) -> np.ndarra
     steps: list[_repeat.Step] = []
     if result.size:
         fetch, work = _kernels.load("move", "bytes").fetch, result.size + g.size
-        at, plane = _planes(given, rank), math.prod(g.shape[2:])
-        if given.dtype.kind == "u":  # int64 may not hold what is unsigned
-            _pool_args.check_inside("indices", given, plane)
+        plane = math.prod(g.shape[2:])
+        at = planes_of(given, rank, plane)
         values, fetched = _bytes(_arrays.flat_planes(g)), _bytes(_arrays.flat_planes(result))
         arguments = (values, at, fetched, threads_for(work))
         if fetch(*arguments):
