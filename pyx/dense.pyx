@@ -26,8 +26,8 @@ from minimal cimport DEPTH, FILTERS, add_by_points, mark_images, pack_rows
 from packing cimport Column, Weights, are_finite, pack_unit, unit_of, weights_of
 from products cimport LANES, ROWS, VECTORS, real
 from rows cimport add_channels, pack_blocks, place_blocks
-from runs cimport all_finite, count_of, fill, pointer
-from tiles cimport MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, store, width_of
+from runs cimport all_finite, count_of, fill, pointer, take
+from tiles cimport MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, set_axis, store, width_of
 
 cdef extern from "simd.h" nogil:
     void* scratch(size_t bytes)
@@ -389,18 +389,15 @@ cdef class Passes:
 
     cdef int set_pass(self, Pass* to, tables, problem, steps) except -1:
         cdef Problem* of = &to.of
-        cdef Axis* axis
         cdef Py_ssize_t i
-        of.images, of.share, of.chunk, of.segment_size, of.pitch, of.piece = tables.tile.tolist()
+        cdef Py_ssize_t n[6]
+        take(tables.tile.tolist(), n, 6)
+        of.images, of.share, of.chunk, of.segment_size, of.pitch, of.piece = n[0], n[1], n[2], n[3], n[4], n[5]
         of.block = tables.block
         for i in range(3):
-            axis = &of.axis[i]
-            axis.size, axis.step, axis.out_step, axis.domain, axis.tile, axis.reach = tables.axes[i].tolist()
-            axis.tiles = (axis.domain + axis.tile - 1) // axis.tile
-            axis.segments = len(tables.segments[i])
-            axis.segment = pointer(tables.segments[i])
-            axis.phases = len(tables.phases[i])
-            axis.phase = pointer(tables.phases[i])
+            set_axis(&of.axis[i], tables.axes[i], tables.segments[i])
+            of.axis[i].phases = len(tables.phases[i])
+            of.axis[i].phase = pointer(tables.phases[i])
         of.batch, to.groups, of.channels, of.outputs = problem.batch, problem.groups, problem.channels, problem.outputs
         of.parts = len(tables.parts)
         of.part = <const Part*>pointer(tables.parts)
@@ -411,8 +408,7 @@ cdef class Passes:
         of.weight_at = pointer(tables.weight_at)
         of.where = pointer(tables.where)
         of.minimal, of.exchanged = tables.minimal, tables.exchanged
-        for i in range(3):
-            of.outs[i] = tables.outs[i]
+        take(tables.outs, of.outs, 3)
         of.tap = pointer(tables.tap)
         to.first = pointer(tables.first) if of.minimal else NULL
         of.ws = steps

@@ -103,9 +103,9 @@ cdef inline void products "group_products"(int pixels, int vectors, const Sums* 
 
 
 cdef inline void of_pixels "pixels_products"(int pixels, int vectors, const Sums* s) noexcept nogil:
-    if vectors == 1:
+    if VECTORS > 1 and vectors == 1:
         products(pixels, 1, s)
-    elif vectors == 2:
+    elif VECTORS > 2 and vectors == 2:
         products(pixels, 2, s)
     else:
         products(pixels, VECTORS, s)

@@ -27,9 +27,9 @@ from correlate cimport Correlated, correlated_room, correlated_tasks, do_correla
 from filtered cimport Filtered, FilteredAxis, do_filtered, filtered_room, filtered_tasks
 from products cimport LANES, ROWS, Sums, add_products_apart, real
 from ranges cimport add_ranges
-from runs cimport all_finite, copy, copy_runs, count_of, fill, pointer, transpose
+from runs cimport all_finite, copy, copy_runs, count_of, fill, pointer, take, transpose
 from summed cimport BiasJob, run_bias, sums_of
-from tiles cimport Axis
+from tiles cimport set_axis
 
 cdef extern from "transpose.h" nogil:
     """
@@ -483,18 +483,15 @@ cdef void set_strides(Py_ssize_t* xs, const Problem* of) noexcept:
 cdef int set_correlated(Correlated* to, const Job* job, Py_ssize_t groups, Py_ssize_t images, tables) except -1:
     """Take over the tables of upsampling/_plan_weight.py."""
     cdef const Problem* of = &job.of
-    cdef Axis* axis
+    cdef Py_ssize_t n[9]
     cdef int i
-    to.g.images, to.g.share, to.g.chunk, to.g.segment_size, to.g.pitch = tables.tile.tolist()
+    take(tables.tile.tolist(), n, 5)
+    to.g.images, to.g.share, to.g.chunk, to.g.segment_size, to.g.pitch = n[0], n[1], n[2], n[3], n[4]
     for i in range(3):
-        axis = &to.g.axis[i]
-        axis.size, axis.step, axis.out_step, axis.domain, axis.tile, axis.reach = tables.axes[i].tolist()
-        axis.tiles = count_of(axis.domain, axis.tile)
-        axis.segments = len(tables.segments[i])
-        axis.segment = pointer(tables.segments[i])
-    to.joined, to.vectors, to.units, to.channel_share, to.output_share, to.chunk, to.tiles, to.range, to.ranges = (
-        tables.numbers
-    )
+        set_axis(&to.g.axis[i], tables.axes[i], tables.segments[i])
+    take(tables.numbers, n, 9)
+    to.joined, to.vectors, to.units, to.channel_share, to.output_share = n[0], n[1], n[2], n[3], n[4]
+    to.chunk, to.tiles, to.range, to.ranges = n[5], n[6], n[7], n[8]
     to.taps = len(tables.taps)
     to.tap = pointer(tables.taps)
     to.g.batch, to.g.outputs, to.groups, to.channels = images, of.outputs, groups, of.channels
@@ -509,15 +506,18 @@ cdef int set_filtered(Filtered* to, const Job* job, Py_ssize_t groups, tables) e
     """Take over the tables of upsampling/_plan_weight_minimal.py."""
     cdef const Problem* of = &job.of
     cdef FilteredAxis* axis
+    cdef Py_ssize_t n[6]
     cdef int i
     for i in range(3):
         axis = &to.axis[i]
+        take(tables.axes[i], n, 5)
         axis.size, axis.out, axis.kernel = of.size[i], of.out[i], of.kernel[i]
         axis.stride, axis.padding, axis.dilation = of.stride[i], of.padding[i], of.dilation[i]
-        axis.kind, axis.taps, axis.pixels, axis.step, axis.tiles = tables.axes[i]
+        axis.kind, axis.taps, axis.pixels, axis.step, axis.tiles = n[0], n[1], n[2], n[3], n[4]
         axis.runs = len(tables.first[i])
         axis.first = pointer(tables.first[i])
-    to.tiles, to.channel_share, to.output_share, to.block, to.range, to.ranges = tables.numbers
+    take(tables.numbers, n, 6)
+    to.tiles, to.channel_share, to.output_share, to.block, to.range, to.ranges = n[0], n[1], n[2], n[3], n[4], n[5]
     to.groups, to.channels, to.outputs, to.size = groups, of.channels, of.outputs, job.split.size
     for i in range(5):
         to.gs[i] = of.gs[i]

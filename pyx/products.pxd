@@ -22,6 +22,12 @@ cdef extern from "simd.h" nogil:
     #define VECTORS 2
     #define VECTORS_BESIDE(rows) ((rows) > 2 ? 2 : (rows) > 1 ? 4 : 6)
     #endif
+    /* Integers' products are slow wherever rows lie: one copy of the loops does for them. */
+    #if defined(PRECISION_I64)
+    #define NEAR 0
+    #else
+    #define NEAR 1
+    #endif
     /* Weights come from far: those of the next rows are asked for while the first lanes of these are summed, or where
      * they are not packed, and lanes are few, what follows in each row. */
     static inline void ask_for(const real *p) { __builtin_prefetch(p); }
@@ -40,6 +46,7 @@ cdef extern from "simd.h" nogil:
     void ask_for(const real* p)
     enum:
         LANES
+        NEAR
         ROWS
         VECTORS
 
@@ -47,7 +54,7 @@ cdef struct Sums "sums":
     Py_ssize_t outer
     Py_ssize_t inner
     const real* a
-    Py_ssize_t a_row  # of rows that are not near
+    Py_ssize_t a_row
     Py_ssize_t a_step
     const Py_ssize_t* a_at
     const real* b
@@ -149,7 +156,10 @@ cdef inline void of_rows "rows_products"(int rows, int near, const Sums* s, Py_s
 
 cdef inline void add_products(int rows, const Sums* s, Py_ssize_t lanes) noexcept nogil:
     """The sum for 1 to ROWS rows, whose numbers in a are neighbours, and any number of lanes, in whole vectors."""
-    of_rows(rows, 1, s, lanes)
+    if NEAR:
+        of_rows(rows, 1, s, lanes)
+    else:
+        add_products_apart(rows, s, lanes)
 
 
 cdef inline void add_products_apart(int rows, const Sums* s, Py_ssize_t lanes) noexcept nogil:

@@ -109,3 +109,11 @@ cdef inline const Py_ssize_t* pointer(object table):
     """Where a table of sizes begins, which its owner keeps alive."""
     cdef inline const Py_ssize_t[::1] flat = table.reshape(-1)
     return &flat[0]
+
+
+cdef inline int take(object numbers, Py_ssize_t* to, Py_ssize_t count) except -1:
+    """Take over `count` numbers of a tuple or list. To assign them by name takes four times the code."""
+    cdef Py_ssize_t i
+    for i in range(count):
+        to[i] = numbers[i]
+    return 0

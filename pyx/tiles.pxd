@@ -1,6 +1,6 @@
 """What a tile of transposed convolution is, and how its numbers come from x and go to y; dense.pyx says the rest."""
 
-from runs cimport LANES, copy_channels, copy_runs, fill, interleave, real, transpose
+from runs cimport LANES, copy_channels, copy_runs, count_of, fill, interleave, pointer, real, take, transpose
 
 cdef enum:
     MOST_PHASES = 1024  # of the inner axis
@@ -64,6 +64,17 @@ cdef struct Problem:
     bint exchanged  # vectors along output channels; see exchanged.pxd
     bint minimal  # by minimal filtering; each axis has so many outputs in a lane:
     Py_ssize_t outs[3]
+
+cdef inline int set_axis(Axis* axis, object numbers, object segments) except -1:
+    """Take over an axis' tables, but for phases."""
+    cdef Py_ssize_t n[6]
+    take(numbers.tolist(), n, 6)
+    axis.size, axis.step, axis.out_step, axis.domain, axis.tile, axis.reach = n[0], n[1], n[2], n[3], n[4], n[5]
+    axis.tiles = count_of(axis.domain, axis.tile)
+    axis.segments = len(segments)
+    axis.segment = pointer(segments)
+    return 0
+
 
 cdef struct Tile:
     Py_ssize_t images
