@@ -128,6 +128,7 @@ cdef Group contiguous(Py_ssize_t count, Py_ssize_t plane_size, Py_ssize_t item_s
     group.channels, group.count, group.plane = 1, count, plane_size
     group.x, group.x_channel, group.at, group.at_channel = item_size, 0, sizeof(long long), 0
     group.y, group.y_channel = item_size, 0
+    group.all = plane_size
     return group
 
 
@@ -141,6 +142,7 @@ cdef int max_unpool(
     cdef Py_ssize_t p
     if status != STATUS_OK:
         return status
+    group.all = planes * plane_size
     threads = enter(num_threads)
     for p in prange(planes, num_threads=threads, schedule="static"):
         put_group(

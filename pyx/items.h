@@ -16,6 +16,7 @@
 typedef struct {
     ptrdiff_t channels, count, plane;
     ptrdiff_t x, x_channel, at, at_channel, y, y_channel;
+    ptrdiff_t all; /* items y of the call */
 } group;
 
 #define INLINED static inline __attribute__((always_inline))
@@ -102,7 +103,7 @@ INLINED int contiguous(const group *g, size_t size) {
     return g->channels == 1 && g->x == (ptrdiff_t)size && g->at == 8 && g->y == (ptrdiff_t)size;
 }
 INLINED group as_contiguous(const group *g, size_t size) {
-    return (group){1, g->count, g->plane, (ptrdiff_t)size, 0, 8, 0, (ptrdiff_t)size, 0};
+    return (group){1, g->count, g->plane, (ptrdiff_t)size, 0, 8, 0, (ptrdiff_t)size, 0, g->all};
 }
 
 #define BY_SIZE(SIZE, CALL) \

@@ -7,10 +7,14 @@ from libc.string cimport memset
 
 ctypedef long long position
 
+cdef extern from "copy.h" nogil:
+    void clear_run(char* to, Py_ssize_t size)
+
 cdef extern from "items.h" nogil:
     ctypedef struct Group "group":
         Py_ssize_t channels, count, plane
         Py_ssize_t x, x_channel, at, at_channel, y, y_channel
+        Py_ssize_t all
     bint within(position where, Py_ssize_t first, Py_ssize_t end)
     void put_items(
         const Group* g, const char* x, const char* at, char* y, Py_ssize_t first, Py_ssize_t end, size_t size
@@ -32,6 +36,11 @@ cdef extern from "items.h" nogil:
 cdef inline bint inside(position where, Py_ssize_t plane) noexcept nogil:
     """Whether a position lies in its plane. All were checked before, but another thread may write to their array."""
     return <unsigned long long>where < <unsigned long long>plane
+
+
+cdef enum:
+    # Bytes of the planes from which on memset is slower. Unpooling to 4 MiB 0.95 and to 16 MiB 1.21 times as fast.
+    BEYOND_CACHE = 1 << 23
 
 
 # All planes of a call: how its groups are cut into tasks, bands of positions of a group.
@@ -84,6 +93,7 @@ cdef inline Group group_of(
     group.x, group.x_channel = x[2], x[1]
     group.at, group.at_channel = at[2], at[1]
     group.y, group.y_channel = y[2], y[1]
+    group.all = groups.images * groups.channels * plane
     return group
 
 
@@ -92,7 +102,10 @@ cdef inline void clear(const Group* group, char* y, Py_ssize_t first, Py_ssize_t
     cdef Py_ssize_t i, c
     cdef Py_ssize_t pixel = group.channels * <Py_ssize_t>size
     if group.y == pixel and (group.channels == 1 or group.y_channel == <Py_ssize_t>size):
-        memset(y + first * pixel, 0, (end - first) * pixel)
+        if group.all * <Py_ssize_t>size >= BEYOND_CACHE:
+            clear_run(y + first * pixel, (end - first) * pixel)
+        else:
+            memset(y + first * pixel, 0, (end - first) * pixel)
         return
     for i in range(first, end):
         for c in range(group.channels):
