@@ -5,11 +5,11 @@ start + out_step * t for t < count, and its taps read x at source + step * t. Ph
 part, in which output channels and phases together are the rows of a matrix product. See upsampling/_plan_conv.py,
 which makes the tables.
 
-A task is a tile: some images, and a box of t on each axis, for all phases and some output channels of a group. What
-the taps of a tile read is copied into scratch, channel by channel, with zeros for what lies outside: for each axis
-some segments, one for each source residue or one for each source. A tap is then an offset, and pixel (n, d, h, w) of
-the tile the lane ((n * ld + d) * lh + h) * lw + w, where ld, lh, lw are the lengths of segments; lanes between the
-tile's rows are computed and not stored.
+A task is a tile: some images, and a box of t on each axis, for all phases and some output channels of a group, or of
+each group in turn where channels are neighbours in memory. What the taps of a tile read is copied into scratch, channel
+by channel, with zeros for what lies outside: for each axis some segments, one for each source residue or one for each
+source. A tap is then an offset, and pixel (n, d, h, w) of the tile the lane ((n * ld + d) * lh + h) * lw + w, where ld,
+lh, lw are the lengths of segments; lanes between the tile's rows are computed and not stored.
 
 Order of additions: blocks of channels, each one chain from zero (channel, then tap), the blocks' sums added in order,
 then the bias. It is the same for any tile, so tiles may depend on the number of threads. Every output has one
@@ -156,7 +156,7 @@ cdef struct Job:
 cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, bint careful) noexcept nogil:
     """Write the outputs of a pass; `careful` says that some weight is not finite."""
     cdef Problem of = part.of
-    cdef Py_ssize_t task, tasks, shares, images, i
+    cdef Py_ssize_t task, tasks, shares, images, i, group, together = 1
     cdef Call* call = &job.call
     cdef char* worker = NULL
     cdef const real* w_end
@@ -168,16 +168,20 @@ cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, 
         of.ys[i] = job.ys[i]
     shares = (of.outputs + of.share - 1) // of.share
     images = (of.batch + of.images - 1) // of.images
-    tasks = part.groups * shares * images * of.axis[0].tiles * of.axis[1].tiles * of.axis[2].tiles
+    tasks = shares * images * of.axis[0].tiles * of.axis[1].tiles * of.axis[2].tiles
+    # Where channels are neighbours, the groups of a tile have cache lines in common: one thread takes them in turn.
+    if of.xs[1] == sizeof(real) and of.xs[4] != sizeof(real) and tasks >= 2 * call.threads:
+        together = part.groups
     with parallel(num_threads=call.threads):
         worker = call_scratch(call)
         lay_out(&of, careful, worker)
-        for task in prange(tasks, schedule="dynamic"):
-            if not stopped(call):
-                do_task(
-                    &of, task, shares, images, <const char*>call.array[0], w, w_end, part.group_weights, bias,
-                    <char*>call.array[3], job.marks, <Tile*>worker,
-                )
+        for task in prange(part.groups // together * tasks, schedule="dynamic"):
+            for group in range(together):
+                if not stopped(call):
+                    do_task(
+                        &of, task + group * tasks, shares, images, <const char*>call.array[0], w, w_end,
+                        part.group_weights, bias, <char*>call.array[3], job.marks, <Tile*>worker,
+                    )
 
 
 cdef void fill_with_bias(Job* job, const real* bias) noexcept nogil:

@@ -40,22 +40,12 @@ static inline __attribute__((always_inline)) void pick_bytes(const char *from, i
 #endif
 }
 
-/* A vector by stores of half a line at most: see copy.h. */
-static inline void vstore_halves(char *to, vec v) {
-#if VECTOR_BYTES == 64
-    _mm256_storeu_ps((float *)to, _mm512_castps512_ps256((__m512)v));
-    _mm256_storeu_ps((float *)(to + 32), _mm512_extractf32x8_ps((__m512)v, 1));
-#else
-    vstore((real *)to, v);
-#endif
-}
-
 /* The vector of 4-byte units at `places`. */
 static inline __attribute__((always_inline)) void pick_units(const char *from, int vectors, const char *places,
                                                              char *to, ptrdiff_t twin) {
     vec v = pick(window_at((const real *)from, vectors), vectors, lanes_at((const lane *)places));
-    vstore_halves(to, v);
-    if (twin) vstore_halves(to + twin, v);
+    vstore_halves((real *)to, v);
+    if (twin) vstore_halves((real *)(to + twin), v);
 }
 
 /* An item of any size, in moves of a constant size that may overlap. */

@@ -15,6 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 #if defined(_WIN32)
 #include <malloc.h>
 #define aligned_alloc(alignment, bytes) _aligned_malloc(bytes, alignment)
@@ -49,6 +52,15 @@ typedef real unaligned_vec __attribute__((vector_size(VECTOR_BYTES), aligned(1),
 
 static inline vec vload(const real *p) { return *(const unaligned_vec *)p; }
 static inline void vstore(real *p, vec v) { *(unaligned_vec *)p = v; }
+/* By stores of half a line at most, for results: copy.h says why. */
+static inline void vstore_halves(real *p, vec v) {
+#if VECTOR_BYTES == 64
+    _mm256_storeu_ps((float *)p, _mm512_castps512_ps256((__m512)v));
+    _mm256_storeu_ps((float *)p + 8, _mm512_extractf32x8_ps((__m512)v, 1));
+#else
+    vstore(p, v);
+#endif
+}
 /* x - 0 is x, -0 included, so that no subtraction is left of it. */
 static inline vec vset(real x) { return x - (vec){0}; }
 

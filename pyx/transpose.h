@@ -136,7 +136,7 @@ static inline __attribute__((always_inline)) void interleave_block(const real **
         }
     }
     if (count >= LANES)
-        for (int r = 0; r < n; r++) vstore(to + r * LANES, v[r]);
+        for (int r = 0; r < n; r++) vstore_halves(to + r * LANES, v[r]);
     else
         copy_few((const real *)v, count * n, to);
 }
