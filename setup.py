@@ -155,6 +155,22 @@ def extensions():
     return [*found, Extension(SHARED, [str(SHARED_SOURCE)], **options)]
 
 
+def translators(most):
+    """Return how many processes translate; 0: this one.
+
+    Elsewhere than on Linux they would begin with this file, or without what it has set; and some containers have no
+    memory that processes share.
+    """
+    if sys.platform != "linux" or most < 2:
+        return 0
+    multiprocessing.set_start_method("fork", force=True)
+    try:
+        multiprocessing.Lock()
+    except (ImportError, OSError):
+        return 0
+    return most
+
+
 class Build(build):
     """Build with the kernels first, so that pip shows little else when the compiler cannot."""
 
@@ -201,13 +217,9 @@ class BuildKernels(build_ext):
         """Make C of the variants, and of what Cython's own code has in common in all of them."""
         if not SHARED_SOURCE.exists():
             subprocess.run([sys.executable, "-m", "cython", f"--generate-shared={SHARED_SOURCE}"], check=True)
-        # Elsewhere its processes would begin with this file, or without what it has set.
-        forks = sys.platform == "linux"
-        if forks:
-            multiprocessing.set_start_method("fork", force=True)
         done = cythonize(
             self.extensions,
-            nthreads=self.parallel if forks else 0,
+            nthreads=translators(self.parallel),
             include_path=["pyx", "."],
             compiler_directives=DIRECTIVES,
             shared_utility_qualified_name=SHARED,

@@ -6,7 +6,7 @@ part, in which output channels and phases together are the rows of a matrix prod
 which makes the tables.
 
 A task is a tile: some images, and a box of t on each axis, for all phases and some output channels of a group, or of
-each group in turn where channels are neighbours in memory. What the taps of a tile read is copied into scratch, channel
+some groups in turn where their channels share cache lines. What the taps of a tile read is copied into scratch, channel
 by channel, with zeros for what lies outside: for each axis some segments, one for each source residue or one for each
 source. A tap is then an offset, and pixel (n, d, h, w) of the tile the lane ((n * ld + d) * lh + h) * lw + w, where ld,
 lh, lw are the lengths of segments; lanes between the tile's rows are computed and not stored.
@@ -153,10 +153,17 @@ cdef struct Job:
     Py_ssize_t ys[5]
 
 
+cdef Py_ssize_t groups_in_turn(const Job* job, const Pass* part) noexcept nogil:
+    """How many groups of a tile one thread takes in turn: where channels are neighbours, those of a cache line."""
+    if job.xs[1] != sizeof(real) or job.xs[4] == sizeof(real):
+        return 1
+    return max(1, min(part.groups, 64 // (part.of.channels * <Py_ssize_t>sizeof(real))))
+
+
 cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, bint careful) noexcept nogil:
     """Write the outputs of a pass; `careful` says that some weight is not finite."""
     cdef Problem of = part.of
-    cdef Py_ssize_t task, tasks, shares, images, i, group, together = 1
+    cdef Py_ssize_t task, tasks, shares, images, i, group, together = groups_in_turn(job, part)
     cdef Call* call = &job.call
     cdef char* worker = NULL
     cdef const real* w_end
@@ -169,17 +176,16 @@ cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, 
     shares = (of.outputs + of.share - 1) // of.share
     images = (of.batch + of.images - 1) // of.images
     tasks = shares * images * of.axis[0].tiles * of.axis[1].tiles * of.axis[2].tiles
-    # Where channels are neighbours, the groups of a tile have cache lines in common: one thread takes them in turn.
-    if of.xs[1] == sizeof(real) and of.xs[4] != sizeof(real) and tasks >= 2 * call.threads:
-        together = part.groups
+    if count_of(part.groups, together) * tasks < 4 * call.threads:
+        together = 1
     with parallel(num_threads=call.threads):
         worker = call_scratch(call)
         lay_out(&of, careful, worker)
-        for task in prange(part.groups // together * tasks, schedule="dynamic"):
-            for group in range(together):
+        for task in prange(count_of(part.groups, together) * tasks, schedule="dynamic"):
+            for group in range(task // tasks * together, min(part.groups, (task // tasks + 1) * together)):
                 if not stopped(call):
                     do_task(
-                        &of, task + group * tasks, shares, images, <const char*>call.array[0], w, w_end,
+                        &of, task % tasks + group * tasks, shares, images, <const char*>call.array[0], w, w_end,
                         part.group_weights, bias, <char*>call.array[3], job.marks, <Tile*>worker,
                     )
 

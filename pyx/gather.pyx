@@ -2,8 +2,8 @@
 #
 # src, dst: bytes of (planes, D, H, W) arrays in C order of items of `size` bytes (a channels-last pixel is one item).
 # An axis has source indices, or keeps its size (None). A task owns one (plane, depth) and a band of rows of dst.
-# Of a band's rows that have the same source two are stored together, the others are copied from the first. Or rows are
-# made in scratch, and stored past the caches.
+# Of a band's rows that have the same source the others are copied from the first, but of long ones two are stored
+# together. Or rows are made in scratch, and stored past the caches.
 #
 # Where the vectors of a row are each made of bytes of one or two vectors of the source, these are permuted: a list says
 # for each vector where its window begins, and for each of its units (bytes, or 4 bytes) the place in the window.

@@ -34,7 +34,7 @@ cdef extern from "items.h" nogil:
 
 
 cdef inline bint inside(position where, Py_ssize_t plane) noexcept nogil:
-    """Whether a position lies in its plane. All were checked before, but another thread may write to their array."""
+    """Whether a position lies in its plane."""
     return <unsigned long long>where < <unsigned long long>plane
 
 

@@ -360,7 +360,7 @@ cdef Pooling pooling_of(Job* job) noexcept nogil:
     ) + sizeof(item)
     pool.kernel, pool.step, pool.pad, pool.dilation = job.spec, job.spec + 3, job.spec + 6, job.spec + 9
     pool.count = job.shape[4]
-    pool.low = min((pool.pad[2] + pool.step[2] - 1) // pool.step[2], pool.count)
+    pool.low = min(pool.pad[2] // pool.step[2] + (pool.pad[2] % pool.step[2] != 0), pool.count)
     pool.high = 0
     if pool.size[2] + pool.pad[2] >= pool.kernel[2]:
         pool.high = (pool.size[2] - pool.kernel[2] + pool.pad[2]) // pool.step[2] + 1

@@ -112,8 +112,10 @@ cdef inline const Py_ssize_t* pointer(object table):
 
 
 cdef inline int take(object numbers, Py_ssize_t* to, Py_ssize_t count) except -1:
-    """Take over `count` numbers of a tuple or list. To assign them by name takes four times the code."""
+    """Take over the `count` numbers of a tuple or list. To assign them by name takes four times the code."""
     cdef Py_ssize_t i
+    if len(numbers) != count:
+        raise ValueError(f"a table must have {count} numbers, got {len(numbers)}")
     for i in range(count):
         to[i] = numbers[i]
     return 0

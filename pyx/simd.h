@@ -55,8 +55,11 @@ static inline void vstore(real *p, vec v) { *(unaligned_vec *)p = v; }
 /* By stores of half a line at most, for results: copy.h says why. */
 static inline void vstore_halves(real *p, vec v) {
 #if VECTOR_BYTES == 64
-    _mm256_storeu_ps((float *)p, _mm512_castps512_ps256((__m512)v));
-    _mm256_storeu_ps((float *)p + 8, _mm512_extractf32x8_ps((__m512)v, 1));
+    _mm256_storeu_pd((double *)p, _mm512_castpd512_pd256((__m512d)v));
+#if defined(__clang__)
+    __asm__ volatile("" ::: "memory"); /* or it makes one store of the two */
+#endif
+    _mm256_storeu_pd((double *)p + 4, _mm512_extractf64x4_pd((__m512d)v, 1));
 #else
     vstore(p, v);
 #endif

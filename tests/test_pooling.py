@@ -71,6 +71,7 @@ def test_huge_parameters():
     x = line(1, 2, 3)
     assert up.max_pool1d(x, 2**40 + 1, 2**39, padding=2**39).ravel().tolist() == [3]
     assert up.max_pool1d(x, 1, 2**62, dilation=2**62).ravel().tolist() == [1]
+    assert up.max_pool1d(x, 2, 2**63 - 1, padding=1).ravel().tolist() == [1]
     with pytest.raises(ValueError, match="kernel_size"):
         up.max_pool1d(x, 2, 1, dilation=2**62)
 

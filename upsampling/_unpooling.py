@@ -63,7 +63,7 @@ def _checked_planes(given: np.ndarray, rank: int, plane: int) -> tuple[np.ndarra
     at = planes_of(given, rank, plane)
     outside = _kernels.load("move", "bytes").outside
     arguments = (at, plane, threads_for(at.size))
-    if outside(*arguments):
+    if given.dtype.kind != "u" and outside(*arguments):
         _pool_args.check_inside("indices", given, plane)
     return at, (outside, arguments, at.size)
 
