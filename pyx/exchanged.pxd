@@ -103,7 +103,7 @@ cdef inline void products "group_products"(int pixels, int vectors, const Sums* 
 
 
 cdef inline void of_pixels "pixels_products"(int pixels, int vectors, const Sums* s) noexcept nogil:
-    if VECTORS > 1 and vectors == 1:
+    if vectors == 1:
         products(pixels, 1, s)
     elif VECTORS > 2 and vectors == 2:
         products(pixels, 2, s)

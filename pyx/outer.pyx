@@ -497,8 +497,7 @@ cdef int set_correlated(Correlated* to, const Job* job, Py_ssize_t groups, Py_ss
     to.g.batch, to.g.outputs, to.groups, to.channels = images, of.outputs, groups, of.channels
     to.all_taps, to.size = of.taps, job.split.size
     set_strides(to.xs, of)
-    for i in range(5):
-        to.g.xs[i] = of.gs[i]
+    memcpy(to.g.xs, of.gs, sizeof(of.gs))
     return 0
 
 
@@ -519,8 +518,7 @@ cdef int set_filtered(Filtered* to, const Job* job, Py_ssize_t groups, tables) e
     take(tables.numbers, n, 6)
     to.tiles, to.channel_share, to.output_share, to.block, to.range, to.ranges = n[0], n[1], n[2], n[3], n[4], n[5]
     to.groups, to.channels, to.outputs, to.size = groups, of.channels, of.outputs, job.split.size
-    for i in range(5):
-        to.gs[i] = of.gs[i]
+    memcpy(to.gs, of.gs, sizeof(of.gs))
     set_strides(to.xs, of)
     return 0
 
