@@ -23,9 +23,9 @@ from libc.string cimport memcmp, memset
 from upsampling._kernels.calls cimport Call, call_scratch, enter, keep, leave, perform, stopped
 from exchanged cimport contract_exchanged, most_blocks, place_vectors, vectors_of
 from minimal cimport DEPTH, FILTERS, add_by_points, mark_images, pack_rows
-from packing cimport Column, Weights, are_finite, pack_unit, unit_of, weights_of
+from packing cimport Column, Weights, are_finite, kernel_of, pack_unit, unit_of, weights_of
 from products cimport LANES, ROWS, VECTORS, real
-from rows cimport add_channels, pack_blocks, place_blocks
+from rows cimport add_channels, listed_of, pack_blocks, place_blocks
 from runs cimport all_finite, count_of, fill, pointer, take
 from tiles cimport MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, set_axis, store, width_of
 
@@ -58,8 +58,10 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         for i in range(of.parts):
             turned += vectors_of(outputs, &of.part[i]) * LANES * width
         lists = most_blocks(of)
-    elif of.chunk % of.block and of.chunk < of.channels:
-        chains = sums
+    else:
+        lists = listed_of(of)
+        if of.chunk % of.block and of.chunk < of.channels:
+            chains = sums
     packed = packed_at_once(of)
     i = copied + outside + sums + chains + spread + products + turned + packed + LANES  # whole vectors are read
     if memory != NULL:
@@ -83,7 +85,7 @@ cdef Py_ssize_t packed_at_once(const Problem* of) noexcept nogil:
     """The numbers that a task packs at once: a unit in a chunk of channels."""
     cdef Py_ssize_t i, size = 0
     if of.weights == TURNED:
-        return min(of.ws[1], of.ws[2]) * of.chunk * ROWS
+        return kernel_of(of) * of.chunk * ROWS
     if of.weights == PIECEWISE:
         for i in range(of.parts):
             size += weights_of(&of.part[i], min(<Py_ssize_t>ROWS, of.outputs), min(of.chunk, of.channels), ROWS)

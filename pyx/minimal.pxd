@@ -240,12 +240,16 @@ cdef inline void add_chains(
 ) noexcept nogil:
     """Add the products of up to DEPTH channels; w is [point][block of rows][channel][ROWS]."""
     cdef Sums sums
-    cdef Py_ssize_t point, row, c, zero = 0
-    sums.inner = 1
-    sums.a_step = ROWS
-    sums.a_at = &zero
-    sums.b_step = tile.width
-    sums.b_at = &zero
+    cdef Py_ssize_t point, row, c
+    cdef Py_ssize_t a_at[CHAIN]
+    cdef Py_ssize_t b_at[CHAIN]
+    for c in range(CHAIN):
+        a_at[c] = c * ROWS
+        b_at[c] = c * tile.width
+    sums.outer = 1
+    sums.a_step = sums.b_step = 0
+    sums.a_at = a_at
+    sums.b_at = b_at
     sums.y_row = tile.width
     sums.before = sums.last = NULL
     sums.fresh = False
@@ -257,7 +261,7 @@ cdef inline void add_chains(
             sums.b = tile.spread + point * apart
             c = 0
             while c < channels:
-                sums.outer = min(CHAIN, channels - c)
+                sums.inner = min(CHAIN, channels - c)
                 sums.after = sums.y if first and c == 0 else NULL
                 add_products(min(ROWS, rows - row), &sums, tile.lanes)
                 sums.a += CHAIN * ROWS

@@ -54,6 +54,11 @@ cdef inline Py_ssize_t weights_of(
     return count_of(outputs * part.phases, height) * height * channels * part.taps
 
 
+cdef inline Py_ssize_t kernel_of(const Problem* of) noexcept nogil:
+    """The numbers in the kernel: the steps of weights are this and its product with all channels, or outputs."""
+    return min(of.ws[1], of.ws[2])
+
+
 cdef inline Weights unit_of(
     const Problem* of, const real* w, const real* end, Py_ssize_t first, Py_ssize_t outputs, Py_ssize_t c,
     Py_ssize_t channels,
@@ -66,7 +71,7 @@ cdef inline Weights unit_of(
     unit.channels = channels
     unit.output_step = of.ws[2]
     unit.channel_step = of.ws[1]
-    unit.kernel = min(of.ws[1], of.ws[2])
+    unit.kernel = kernel_of(of)
     return unit
 
 

@@ -33,7 +33,8 @@ cdef extern from "simd.h" nogil:
     static inline void ask_for(const real *p) { __builtin_prefetch(p); }
     /* Inlined, so that loops over rows and vectors unroll and the sums stay in registers. */
     struct sums;
-    static inline __attribute__((always_inline)) void block_products(int, int, int, const struct sums *, ptrdiff_t);
+    static inline __attribute__((always_inline)) void block_products(
+        int, int, int, const struct sums *, ptrdiff_t, ptrdiff_t);
     static inline __attribute__((always_inline)) void row_products(int, int, const struct sums *, ptrdiff_t);
     static inline __attribute__((always_inline)) void rows_products(int, int, const struct sums *, ptrdiff_t);
     """
@@ -69,70 +70,71 @@ cdef struct Sums "sums":
 
 
 cdef inline void products "block_products"(
-    int rows, int vectors, int near, const Sums* s, Py_ssize_t first
+    int rows, int vectors, int near, const Sums* s, Py_ssize_t first, Py_ssize_t end
 ) noexcept nogil:
-    """All of the sum for `vectors` vectors of each of `rows` rows, from lane `first` on.
+    """All of the sum for each of `rows` rows and lanes `first` to `end`, `vectors` vectors at a time.
 
-    Rows of a that are near, one number after the other, are reached without an addition each.
+    Rows of a that are near, one number after the other, are reached without an addition each. Zeroing and storing lie
+    inside of the loop over lanes: else GCC keeps a second copy of the sums in memory.
     """
     cdef vec total[8][6]
     cdef vec part[6]
-    cdef Py_ssize_t _i, e = 0, row = 1 if near else s.a_row
+    cdef Py_ssize_t _i, e, row = 1 if near else s.a_row, y_row = s.y_row, inner = s.inner
     cdef Py_ssize_t ahead = s.outer * s.inner * ROWS if near else 32 * LANES
     cdef int m, v
-    cdef const real* a = s.a
-    cdef const real* b = s.b + first
+    cdef bint adding = s.after == NULL and not s.fresh
+    cdef const Py_ssize_t* a_at = s.a_at
+    cdef const Py_ssize_t* b_at = s.b_at
+    cdef const real* a
+    cdef const real* b
     cdef const real* ae
     cdef const real* be
-    cdef real* y
-    if s.before == NULL:
-        for m in range(rows):
-            for v in range(vectors):
-                total[m][v] = vset(0)
-    else:
-        for m in range(rows):
-            for v in range(vectors):
-                total[m][v] = vload(s.before + first + m * s.y_row + v * LANES)
-    for _i in range(s.outer * s.inner):
-        ae = a + s.a_at[e]
-        be = b + s.b_at[e]
-        if near and first == 0 or not near and vectors < 3:
-            ask_for(ae + ahead)
-        for v in range(vectors):
-            part[v] = vload(be + v * LANES)
-        for m in range(rows):
-            for v in range(vectors):
-                total[m][v] = total[m][v] + ae[m * row] * part[v]
-        e += 1
-        if e == s.inner:
-            e = 0
+    cdef real* y = s.y if s.after == NULL else s.after
+    while first < end:
+        a = s.a
+        b = s.b + first
+        if s.before == NULL:
+            for m in range(rows):
+                for v in range(vectors):
+                    total[m][v] = vset(0)
+        else:
+            for m in range(rows):
+                for v in range(vectors):
+                    total[m][v] = vload(s.before + first + m * y_row + v * LANES)
+        for _i in range(s.outer):
+            for e in range(inner):
+                ae = a + a_at[e]
+                be = b + b_at[e]
+                if near or vectors < 3:
+                    ask_for(ae + ahead)
+                for v in range(vectors):
+                    part[v] = vload(be + v * LANES)
+                for m in range(rows):
+                    for v in range(vectors):
+                        total[m][v] = total[m][v] + ae[m * row] * part[v]
             a += s.a_step
             b += s.b_step
-    y = (s.y if s.after == NULL else s.after) + first
-    if s.after == NULL and not s.fresh:
+        if adding:
+            for m in range(rows):
+                for v in range(vectors):
+                    total[m][v] = vload(y + first + m * y_row + v * LANES) + total[m][v]
+        if s.last != NULL:
+            for m in range(rows):
+                for v in range(vectors):
+                    total[m][v] = total[m][v] + vset(s.last[m])
         for m in range(rows):
             for v in range(vectors):
-                total[m][v] = vload(y + m * s.y_row + v * LANES) + total[m][v]
-    if s.last != NULL:
-        for m in range(rows):
-            for v in range(vectors):
-                total[m][v] = total[m][v] + vset(s.last[m])
-    for m in range(rows):
-        for v in range(vectors):
-            vstore(y + m * s.y_row + v * LANES, total[m][v])
+                vstore(y + first + m * y_row + v * LANES, total[m][v])
+        first += vectors * LANES
 
 
 cdef inline void along "row_products"(int rows, int near, const Sums* s, Py_ssize_t lanes) noexcept nogil:
     """All of the sum for `rows` rows and `lanes` lanes, rounded up to whole vectors."""
-    cdef Py_ssize_t v = 0, wide = VECTORS_BESIDE(rows) * LANES
-    while lanes - v > wide - LANES:
-        products(rows, VECTORS_BESIDE(rows), near, s, v)
-        v += wide
-    while lanes - v > LANES:
-        products(rows, 2, near, s, v)
-        v += 2 * LANES
-    if lanes > v:
-        products(rows, 1, near, s, v)
+    cdef Py_ssize_t wide = VECTORS_BESIDE(rows) * LANES, v = (lanes + LANES - 1) // wide * wide
+    cdef Py_ssize_t pairs = v + (lanes - v + LANES - 1) // (2 * LANES) * (2 * LANES)
+    products(rows, VECTORS_BESIDE(rows), near, s, 0, v)
+    products(rows, 2, near, s, v, pairs)
+    products(rows, 1, near, s, pairs, lanes)
 
 
 cdef inline void of_rows "rows_products"(int rows, int near, const Sums* s, Py_ssize_t lanes) noexcept nogil:

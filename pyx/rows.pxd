@@ -4,17 +4,43 @@ Order of work: chunks of channels, which are copied; ROWS output channels after 
 weights, or else parts; blocks of rows; blocks of channels. See dense.pyx for what a task is and the order of additions.
 """
 
-from packing cimport Column, Weights, pack_unit, turn_unit, unit_of, weights_of
+from packing cimport Column, Weights, kernel_of, pack_unit, turn_unit, unit_of, weights_of
 from products cimport ROWS, Sums, add_products, add_products_apart, add_without_outside, real
 from runs cimport count_of
 from tiles cimport IN_PLACE, MOST_PHASES, PIECEWISE, TURNED, Part, Problem, Tile, copy_tile, find_taps
+
+cdef enum:
+    LISTED = 8192  # most places in the lists of a tile's parts
 
 # Where the weights of some rows of a part lie; of rows that are packed `row` is 1.
 cdef struct Rows:
     const real* w
     Py_ssize_t row
-    Py_ssize_t channel
     Py_ssize_t block
+
+
+cdef inline Py_ssize_t listed_of(const Problem* of) noexcept nogil:
+    """The channels for which taps are listed one by one: those of a chain, or one where that makes long lists."""
+    cdef Py_ssize_t channels = min(of.block, of.channels)
+    return channels if channels * of.taps <= LISTED else 1
+
+
+cdef inline Py_ssize_t from_channel(const Problem* of, const Part* part) noexcept nogil:
+    """How far the weights of a part's rows are from channel to channel, where vectors run along pixels."""
+    if of.weights == IN_PLACE:
+        return of.ws[1]
+    return (kernel_of(of) if of.weights == TURNED else part.taps) * ROWS
+
+
+cdef inline void list_channels(
+    const Problem* of, const Part* part, Py_ssize_t taps, Py_ssize_t* offset, Py_ssize_t* weight_at
+) noexcept nogil:
+    """Repeat the places of a part's taps for the further channels of a chain: in one loop over places the product
+    takes a tenth less time than in one over channels and one over few taps."""
+    cdef Py_ssize_t i, step = from_channel(of, part)
+    for i in range(taps, taps * listed_of(of)):
+        offset[i] = offset[i - taps] + of.pitch
+        weight_at[i] = weight_at[i - taps] + step
 
 
 cdef inline void add_rows(
@@ -25,14 +51,14 @@ cdef inline void add_rows(
     cdef const Part* part = &of.part[number]
     cdef const real* w = weights.w
     cdef Sums sums
-    cdef Py_ssize_t end = row + rows, at, count, c, last, i, m = row // part.phases, phase = 0
+    cdef Py_ssize_t end = row + rows, at, count, c, chain, last, i, m = row // part.phases, phase = 0
+    cdef Py_ssize_t listed = listed_of(of)
     cdef real bias[ROWS]
-    sums.inner = tile.reached[number]
     sums.a_row = weights.row
-    sums.a_step = weights.channel
-    sums.a_at = tile.weight_at + part.first_tap
+    sums.a_step = from_channel(of, part)
+    sums.a_at = tile.weight_at + part.first_tap * listed
     sums.b_step = of.pitch
-    sums.b_at = tile.offset + part.first_tap
+    sums.b_at = tile.offset + part.first_tap * listed
     sums.y_row = tile.width
     while row < end:
         count = min(ROWS, end - row)
@@ -46,8 +72,10 @@ cdef inline void add_rows(
         sums.y = tile.sums + at
         c = 0
         while c < channels:
-            sums.outer = min(of.block, channels - c)
-            last = c0 + c + sums.outer
+            chain = min(of.block, channels - c)
+            sums.outer = chain if listed == 1 else 1
+            sums.inner = tile.reached[number] * (1 if listed == 1 else chain)
+            last = c0 + c + chain
             sums.a = w + c * sums.a_step
             sums.b = tile.copied + c * of.pitch
             sums.before = NULL if c0 % of.block == 0 else tile.chains + at
@@ -74,13 +102,11 @@ cdef inline void add_at_once(const Problem* of, const Tile* tile, Py_ssize_t c0,
         part = &of.part[i]
         if of.weights == IN_PLACE:
             rows.row = of.ws[2]
-            rows.channel = of.ws[1]
             rows.block = ROWS * of.ws[2]
-            rows.w = tile.w + c0 * rows.channel + tile.first_output * rows.row
+            rows.w = tile.w + c0 * of.ws[1] + tile.first_output * rows.row
         else:
             rows.row = 1
-            rows.channel = part.taps * ROWS
-            rows.block = channels * rows.channel
+            rows.block = channels * from_channel(of, part)
             rows.w = tile.w + part.weight + c0 * part.taps * count_of(of.outputs * part.phases, ROWS) * ROWS
             rows.w += tile.first_output * part.phases // ROWS * rows.block
         add_rows(of, tile, i, &rows, 0, tile.outputs * part.phases, c0, channels)
@@ -105,8 +131,7 @@ cdef inline void add_piecewise(const Problem* of, const Tile* tile, Py_ssize_t c
         rows.w = tile.packed
         for i in range(of.parts):
             part = &of.part[i]
-            rows.channel = (unit.kernel if of.weights == TURNED else part.taps) * ROWS
-            rows.block = channels * rows.channel
+            rows.block = channels * from_channel(of, part)
             add_rows(of, tile, i, &rows, m * part.phases, count * part.phases, c0, channels)
             if of.weights == PIECEWISE:
                 rows.w += weights_of(part, count, channels, ROWS)
@@ -139,10 +164,11 @@ cdef inline void add_channels(const Problem* of, const Tile* tile) noexcept nogi
     """Add the products of all channels, chunk by chunk."""
     cdef Py_ssize_t c0 = 0, channels, i, at
     for i in range(of.parts):
-        at = of.part[i].first_tap
+        at = of.part[i].first_tap * listed_of(of)
         tile.reached[i] = find_taps(
             of, &of.part[i], &tile.first[0], &tile.count[0], tile.offset + at, tile.weight_at + at
         )
+        list_channels(of, &of.part[i], tile.reached[i], tile.offset + at, tile.weight_at + at)
     while c0 < of.channels:
         channels = min(of.chunk, of.channels - c0)
         copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 0, c0 == 0, tile.copied)

@@ -43,7 +43,8 @@ from ._plan_tables import (
 
 MOST_PHASES = 1024  # of all axes in one pass of the kernel
 SUMS = 2**19  # bytes of sums in a task's scratch
-NEAR = 24 * 2**10  # bytes of copies that stay in a processor's first cache
+NEAR = 24 * 2**10  # bytes of copies that stay in a processor's first cache,
+LONG = 16  # segments of a chain from which this matters more than that the sums stay there
 MOST_PIXELS = 256  # of a tile in which vectors run along rows of the weights
 PIECE = 192  # rows of which sums are in scratch then
 EXCHANGED = 2.0  # vectors of products in a cycle then,
@@ -270,12 +271,14 @@ def _tiles(
     """Give ways to compute tiles of some sizes, of which a group has so many, with their estimated costs."""
     block, lanes = problem.block(), lanes_of(box, layouts)
     length = [size + more for size, more in zip(box, (0, *(layout.reach for layout in layouts)), strict=True)]
-    copied = prod(length) * prod(len(layout.first) for layout in layouts) * problem.itemsize
+    segments = prod(len(layout.first) for layout in layouts)
+    copied = prod(length) * segments * problem.itemsize
     own, shared = _cost(problem, reached * whole.products, whole.rows, layouts, box, lanes)
     shared *= max(1, copied * block / COPIES)
     weights = whole.few if tiles <= TILES else whole.some if tiles <= DIRECT else PACKED
     packed = whole.products * problem.rows * problem.itemsize
-    chunk = _chunk(problem, copied, packed if weights in (PIECEWISE, TURNED) else 0)
+    sums = problem.outputs * whole.rows * lanes * problem.itemsize
+    chunk = _chunk(problem, copied, packed if weights in (PIECEWISE, TURNED) else 0, segments, sums)
     if chunk * packed > UNPACKED and weights != IN_PLACE:
         weights = PACKED
     for share in sorted(_shares(problem, whole.rows, lanes, problem.groups * tiles, whole.unit)):
@@ -351,11 +354,17 @@ def _exchanged_cost(
     return cycles / piece, copies
 
 
-def _chunk(problem: Problem, copied: int, packed: int) -> int:
-    """Return how many channels are copied, and of so many bytes packed, at once: all, some blocks, or part of one."""
+def _chunk(problem: Problem, copied: int, packed: int, segments: int, sums: int) -> int:
+    """Return how many channels are copied, and of so many bytes packed, at once: all, some blocks, or part of one.
+
+    A chain reads and writes its sums once and each of the copies' segments once: where all sums take more than the
+    first cache and chains are short, copies come from the second cache rather than sums.
+    """
     block = problem.block()
-    if block * (copied + packed) <= NEAR:
-        return min(problem.channels, NEAR // (block * (copied + packed)) * block)
+    far = sums > 4 * NEAR and block * segments < LONG
+    most = COPIES // 2 if far else NEAR
+    if block * (copied + packed) <= most:
+        return min(problem.channels, most // (block * (copied + packed)) * block)
     chunk = min(block, problem.channels)
     while chunk > 1 and chunk * copied > COPIES:
         chunk = 2 ** ((chunk - 1).bit_length() - 1)
