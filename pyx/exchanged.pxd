@@ -23,9 +23,6 @@ cdef extern from "simd.h" nogil:
     static inline __attribute__((always_inline)) void pixels_products(int, int, const struct group_sums *);
     """
 
-cdef enum:
-    AHEAD = 8  # channels: weights come from far
-
 # Some blocks of as many pixels each, and a block of channels.
 cdef struct Sums "group_sums":
     Py_ssize_t blocks
@@ -34,7 +31,6 @@ cdef struct Sums "group_sums":
     Py_ssize_t x_step  # from channel to channel, as w_step
     const real* w
     Py_ssize_t w_step
-    Py_ssize_t ahead  # what is asked for
     real* y
     Py_ssize_t y_row  # from pixel to pixel
     const Py_ssize_t* lane  # of each block the first lane
@@ -59,7 +55,10 @@ cdef inline Py_ssize_t row_of(Py_ssize_t group, Py_ssize_t vectors) noexcept nog
 
 
 cdef inline void products "group_products"(int pixels, int vectors, const Sums* s) noexcept nogil:
-    """One chain for each of some neighbouring pixels and the rows of a group, block by block."""
+    """One chain for each of some neighbouring pixels and the rows of a group, block by block.
+
+    Weights come from far: those of the next chain are asked for, a vector of each by one of the first blocks.
+    """
     cdef vec total[8][3]
     cdef vec part[3]
     cdef const real* x
@@ -69,7 +68,7 @@ cdef inline void products "group_products"(int pixels, int vectors, const Sums* 
     cdef const Py_ssize_t* x_at = s.x_at
     cdef const Py_ssize_t* w_at = s.w_at
     cdef real* y
-    cdef Py_ssize_t block, _c, e, taps
+    cdef Py_ssize_t block, _c, e, taps, ahead = s.channels * s.w_step
     cdef int m, v
     for block in range(s.blocks):
         x = s.x + s.lane[block]
@@ -83,8 +82,12 @@ cdef inline void products "group_products"(int pixels, int vectors, const Sums* 
             for e in range(taps):
                 xe = x + x_at[e]
                 we = w + w_at[e] * (vectors * LANES)
+                if s.blocks < vectors:
+                    for v in range(vectors):
+                        ask_for(we + ahead + v * LANES)
+                elif block < vectors:
+                    ask_for(we + ahead + block * LANES)
                 for v in range(vectors):
-                    ask_for(we + s.ahead + v * LANES)
                     part[v] = vload(we + v * LANES)
                 for m in range(pixels):
                     for v in range(vectors):
@@ -207,11 +210,9 @@ cdef inline void add_groups(
         wide = row_of(group + 1, vectors) - row
         if of.weights == IN_PLACE:
             sums.w_step = of.ws[1]
-            sums.ahead = AHEAD * of.ws[1]
             sums.w = tile.w + tile.first_output * part.phases + row + c0 * sums.w_step
         else:
             sums.w_step = part.taps * wide
-            sums.ahead = 4096 // <Py_ssize_t>sizeof(real)
             sums.w = w + row * of.channels * part.taps + c0 * sums.w_step
         sums.y = sums_of(of, tile, number) + row * tile.width
         sums.y_row = wide
