@@ -21,7 +21,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
 from upsampling._kernels.calls cimport Call, call_scratch, enter, keep, leave, perform, stopped
-from exchanged cimport contract_exchanged, most_blocks, place_vectors, vectors_of
+from exchanged cimport contract_exchanged, listed_of as groups_listed, most_blocks, most_taps, place_vectors, vectors_of
 from minimal cimport DEPTH, FILTERS, add_by_points, mark_images, pack_rows
 from packing cimport Column, Weights, are_finite, kernel_of, pack_unit, unit_of, weights_of
 from products cimport LANES, ROWS, VECTORS, real
@@ -42,8 +42,8 @@ cdef Py_ssize_t room_of(const Problem* of) noexcept nogil:
 cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept nogil:
     """Put a tile and its scratch at `memory`, unless that is NULL; how many bytes they take."""
     cdef Py_ssize_t copied = (of.chunk * of.pitch + 2 * LANES) // LANES * LANES, width, sums, i
-    cdef Py_ssize_t outside = copied if careful else 0, chains = 0, spread = 0, products = 0, turned = 0, lists = 1
-    cdef Py_ssize_t packed = 0
+    cdef Py_ssize_t outside = copied if careful else 0, chains = 0, spread = 0, products = 0, turned = 0, lists = 0
+    cdef Py_ssize_t packed = 0, blocks = 0
     cdef Py_ssize_t outputs = min(of.piece, of.outputs), outs = of.outs[0] * of.outs[1] * of.outs[2]
     cdef Py_ssize_t head = sizeof(Tile) // 64 * 64 + 64
     cdef Tile* tile = <Tile*>memory
@@ -57,9 +57,10 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
     elif of.exchanged:
         for i in range(of.parts):
             turned += vectors_of(outputs, &of.part[i]) * LANES * width
-        lists = most_blocks(of)
+        blocks = most_blocks(of)
+        lists = blocks * most_taps(of) * groups_listed(of)
     else:
-        lists = listed_of(of)
+        lists = of.taps * listed_of(of)
         if of.chunk % of.block and of.chunk < of.channels:
             chains = sums
     packed = packed_at_once(of)
@@ -74,11 +75,12 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         tile.turned = tile.products + products
         tile.packed = tile.turned + turned
         tile.offset = <Py_ssize_t*>(tile.copied + i)
-        tile.weight_at = tile.offset + lists * of.taps
-        tile.reached = tile.weight_at + lists * of.taps
-        tile.lane = tile.reached + max(lists, of.parts)
+        tile.weight_at = tile.offset + lists
+        tile.reached = tile.weight_at + lists
+        tile.lane = tile.reached + max(blocks, of.parts)
+        tile.list = tile.lane + blocks
         memset(tile.copied, 0, (copied + outside) * sizeof(real))
-    return head + i * sizeof(real) + (2 * lists * of.taps + lists + max(lists, of.parts)) * sizeof(Py_ssize_t)
+    return head + i * sizeof(real) + (2 * lists + 2 * blocks + max(blocks, of.parts)) * sizeof(Py_ssize_t)
 
 
 cdef Py_ssize_t packed_at_once(const Problem* of) noexcept nogil:

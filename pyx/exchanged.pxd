@@ -10,10 +10,12 @@ are read by all pixels of the tile while they are in the first cache. Taps that 
 out. Chains are the same as in dense.pyx, and so are the bits.
 """
 
+from libc.string cimport memcmp
+
 from packing cimport Column, weights_of
 from products cimport LANES, ROWS, VECTORS, ask_for, real, vec, vload, vset, vstore
 from runs cimport count_of, transpose
-from tiles cimport IN_PLACE, Part, Problem, Tile, copy_tile, find_taps, store, width_of
+from tiles cimport IN_PLACE, LISTED, Part, Problem, Tile, copy_tile, find_taps, store, width_of
 
 cdef extern from "simd.h" nogil:
     """
@@ -27,17 +29,18 @@ cdef extern from "simd.h" nogil:
 cdef struct Sums "group_sums":
     Py_ssize_t blocks
     Py_ssize_t channels
+    Py_ssize_t listed  # the channels of which taps are listed: all, or one
     const real* x
     Py_ssize_t x_step  # from channel to channel, as w_step
     const real* w
     Py_ssize_t w_step
     real* y
     Py_ssize_t y_row  # from pixel to pixel
-    const Py_ssize_t* lane  # of each block the first lane
-    const Py_ssize_t* taps  # and the taps,
-    const Py_ssize_t* x_at  # which are listed here and
-    const Py_ssize_t* w_at  # here,
-    Py_ssize_t listed  # with so much room for each block
+    const Py_ssize_t* lane  # of each block the first lane,
+    const Py_ssize_t* taps  # the taps of a channel,
+    const Py_ssize_t* list  # and where their list begins
+    const Py_ssize_t* x_at  # here and
+    const Py_ssize_t* w_at  # here
     bint fresh  # the chains are the first in y
 
 
@@ -65,20 +68,22 @@ cdef inline void products "group_products"(int pixels, int vectors, const Sums* 
     cdef const real* w
     cdef const real* xe
     cdef const real* we
-    cdef const Py_ssize_t* x_at = s.x_at
-    cdef const Py_ssize_t* w_at = s.w_at
+    cdef const Py_ssize_t* x_at
+    cdef const Py_ssize_t* w_at
     cdef real* y
-    cdef Py_ssize_t block, _c, e, taps, ahead = s.channels * s.w_step
+    cdef Py_ssize_t block, _c, e, taps, ahead = s.channels * s.w_step, outer = s.channels if s.listed == 1 else 1
     cdef int m, v
     for block in range(s.blocks):
         x = s.x + s.lane[block]
         y = s.y + s.lane[block] * s.y_row
         w = s.w
-        taps = s.taps[block]
+        x_at = s.x_at + s.list[block]
+        w_at = s.w_at + s.list[block]
+        taps = s.taps[block] * (1 if s.listed == 1 else s.channels)
         for m in range(pixels):
             for v in range(vectors):
                 total[m][v] = vset(0)
-        for _c in range(s.channels):
+        for _c in range(outer):
             for e in range(taps):
                 xe = x + x_at[e]
                 we = w + w_at[e] * (vectors * LANES)
@@ -101,8 +106,6 @@ cdef inline void products "group_products"(int pixels, int vectors, const Sums* 
         for m in range(pixels):
             for v in range(vectors):
                 vstore(y + m * s.y_row + v * LANES, total[m][v])
-        x_at += s.listed
-        w_at += s.listed
 
 
 cdef inline void of_pixels "pixels_products"(int pixels, int vectors, const Sums* s) noexcept nogil:
@@ -141,13 +144,43 @@ cdef inline Py_ssize_t most_blocks(const Problem* of) noexcept nogil:
     return max(rows * count_of(of.axis[2].tile, ROWS), count_of(lanes, ROWS))
 
 
+cdef inline Py_ssize_t most_taps(const Problem* of) noexcept nogil:
+    cdef Py_ssize_t taps = 0, i
+    for i in range(of.parts):
+        taps = max(taps, of.part[i].taps)
+    return taps
+
+
+cdef inline Py_ssize_t listed_of(const Problem* of) noexcept nogil:
+    """The channels for which taps are listed one by one: those of a chain, or one where that makes long lists."""
+    cdef Py_ssize_t channels = min(of.block, of.channels)
+    return channels if channels * most_taps(of) * most_blocks(of) <= LISTED and of.weights != IN_PLACE else 1
+
+
+cdef inline bint list_channels(const Problem* of, const Part* part, Tile* tile, Py_ssize_t at) noexcept nogil:
+    """Repeat the next block's taps, at `at`, for further channels of a chain, or take the last block's list."""
+    cdef Py_ssize_t block = tile.blocks, taps = tile.reached[block], i
+    cdef Py_ssize_t* offset = tile.offset + at
+    cdef Py_ssize_t* weight_at = tile.weight_at + at
+    tile.list[block] = at
+    if block > 0 and tile.reached[block - 1] == taps:
+        i = tile.list[block - 1]
+        if memcmp(weight_at, tile.weight_at + i, taps * sizeof(Py_ssize_t)) == 0:
+            tile.list[block] = i
+            return False
+    for i in range(taps, taps * listed_of(of)):
+        offset[i] = offset[i - taps] + of.pitch
+        weight_at[i] = weight_at[i - taps] + part.taps
+    return True
+
+
 cdef inline void cut_pixels(const Problem* of, Tile* tile, const Part* part) noexcept nogil:
     """List the blocks of a tile, first those that are longer by one pixel, and for each the taps that reach into x.
 
     Rows are cut into about equal blocks, so that no lane between rows is computed; short rows are cut together.
     """
     cdef bint by_rows = 2 * tile.count[2] >= ROWS, longer
-    cdef Py_ssize_t pixels = tile.count[2] if by_rows else tile.lanes, blocks = count_of(pixels, ROWS)
+    cdef Py_ssize_t pixels = tile.count[2] if by_rows else tile.lanes, blocks = count_of(pixels, ROWS), end = 0
     cdef Py_ssize_t rows = tile.images * tile.count[0] * tile.count[1] if by_rows else 1, row, block, at, i
     cdef Py_ssize_t first[3]
     cdef Py_ssize_t count[3]
@@ -170,8 +203,9 @@ cdef inline void cut_pixels(const Problem* of, Tile* tile, const Part* part) noe
                     count[2] = tile.pixels + longer
                     at += lane_of(of, tile, row)
                 tile.lane[tile.blocks] = at
-                at = tile.blocks * of.taps
-                tile.reached[tile.blocks] = find_taps(of, part, first, count, tile.offset + at, tile.weight_at + at)
+                tile.reached[tile.blocks] = find_taps(of, part, first, count, tile.offset + end, tile.weight_at + end)
+                if list_channels(of, part, tile, end):
+                    end += most_taps(of) * listed_of(of)
                 tile.blocks += 1
         if longer:
             tile.longer = tile.blocks
@@ -204,7 +238,9 @@ cdef inline void add_groups(
     cdef Sums sums
     cut_pixels(of, tile, part)
     sums.x_step = of.pitch
-    sums.listed = of.taps
+    sums.listed = listed_of(of)
+    sums.x_at = tile.offset
+    sums.w_at = tile.weight_at
     for group in range(groups_of(vectors)):
         row = row_of(group, vectors)
         wide = row_of(group + 1, vectors) - row
@@ -256,8 +292,7 @@ cdef inline void add_blocks(
     sums.blocks = end - first
     sums.lane = tile.lane + first
     sums.taps = tile.reached + first
-    sums.x_at = tile.offset + first * sums.listed
-    sums.w_at = tile.weight_at + first * sums.listed
+    sums.list = tile.list + first
     if first < end:
         add_chains(pixels, vectors, sums)
 

@@ -7,10 +7,7 @@ weights, or else parts; blocks of rows; blocks of channels. See dense.pyx for wh
 from packing cimport Column, Weights, kernel_of, pack_unit, turn_unit, unit_of, weights_of
 from products cimport ROWS, Sums, add_products, add_products_apart, add_without_outside, real
 from runs cimport count_of
-from tiles cimport IN_PLACE, MOST_PHASES, PIECEWISE, TURNED, Part, Problem, Tile, copy_tile, find_taps
-
-cdef enum:
-    LISTED = 8192  # most places in the lists of a tile's parts
+from tiles cimport IN_PLACE, LISTED, MOST_PHASES, PIECEWISE, TURNED, Part, Problem, Tile, copy_tile, find_taps
 
 # Where the weights of some rows of a part lie; of rows that are packed `row` is 1.
 cdef struct Rows:

@@ -4,6 +4,7 @@ from runs cimport LANES, copy_channels, copy_runs, count_of, fill, interleave, p
 
 cdef enum:
     MOST_PHASES = 1024  # of the inner axis
+    LISTED = 8192  # most places in the lists of a tile's taps, channel by channel
 
 cdef enum:  # where a task finds weights
     PACKED  # once for all tasks
@@ -100,7 +101,8 @@ cdef struct Tile:
     Py_ssize_t* offset  # of the taps that reach into x from somewhere in the tile,
     Py_ssize_t* weight_at  # at the places of their parts' taps, or for each block of pixels as exchanged.pxd cuts them:
     Py_ssize_t* reached  # how many taps each has,
-    Py_ssize_t* lane  # where it begins;
+    Py_ssize_t* lane  # where it begins,
+    Py_ssize_t* list  # and where its list does;
     Py_ssize_t blocks  # how many blocks there are,
     Py_ssize_t longer  # of which the first have one pixel more than
     Py_ssize_t pixels
