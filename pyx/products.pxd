@@ -130,11 +130,16 @@ cdef inline void products "block_products"(
 
 cdef inline void along "row_products"(int rows, int near, const Sums* s, Py_ssize_t lanes) noexcept nogil:
     """All of the sum for `rows` rows and `lanes` lanes, rounded up to whole vectors."""
-    cdef Py_ssize_t wide = VECTORS_BESIDE(rows) * LANES, v = (lanes + LANES - 1) // wide * wide
-    cdef Py_ssize_t pairs = v + (lanes - v + LANES - 1) // (2 * LANES) * (2 * LANES)
-    products(rows, VECTORS_BESIDE(rows), near, s, 0, v)
-    products(rows, 2, near, s, v, pairs)
-    products(rows, 1, near, s, pairs, lanes)
+    cdef Py_ssize_t whole = (lanes + LANES - 1) // LANES * LANES
+    cdef Py_ssize_t wide = whole - whole % (VECTORS_BESIDE(rows) * LANES)
+    cdef bint by_four = VECTORS_BESIDE(rows) > 4 and not near  # few channels along lanes: the gradient of the weight
+    cdef Py_ssize_t fours = whole - (whole - wide) % (4 * LANES) if by_four else wide
+    cdef Py_ssize_t pairs = whole - (whole - fours) % (2 * LANES)
+    products(rows, VECTORS_BESIDE(rows), near, s, 0, wide)
+    if by_four:
+        products(rows, 4, near, s, wide, fours)
+    products(rows, 2, near, s, fours, pairs)
+    products(rows, 1, near, s, pairs, whole)
 
 
 cdef inline void of_rows "rows_products"(int rows, int near, const Sums* s, Py_ssize_t lanes) noexcept nogil:

@@ -38,11 +38,24 @@ cdef inline void copy(const char* x, Py_ssize_t step, Py_ssize_t count, real* to
         copy_every(<const real*>x, step // <Py_ssize_t>sizeof(real), count, to)
 
 
+cdef inline void copy_short(const real* x, Py_ssize_t count, real* to) noexcept nogil:
+    """At least a vector, by whole vectors of which the last may overlap the one before it."""
+    cdef Py_ssize_t t = 0
+    while t < count - LANES:
+        vstore(to + t, vload(x + t))
+        t += LANES
+    vstore(to + count - LANES, vload(x + count - LANES))
+
+
 cdef inline void copy_channels(
     const char* x, Py_ssize_t xs, Py_ssize_t step, Py_ssize_t count, Py_ssize_t channels, real* to, Py_ssize_t pitch
 ) noexcept nogil:
     """Runs of some channels, `xs` bytes apart; where these are neighbours in memory, square by square."""
     cdef Py_ssize_t c = 0, t
+    if step == sizeof(real) and LANES <= count < 64:
+        for c in range(channels):
+            copy_short(<const real*>(x + c * xs), count, to + c * pitch)
+        return
     if xs != sizeof(real) or step == sizeof(real):
         for c in range(channels):
             copy(x + c * xs, step, count, to + c * pitch)

@@ -1,6 +1,6 @@
 """What a tile of transposed convolution is, and how its numbers come from x and go to y; dense.pyx says the rest."""
 
-from runs cimport LANES, copy_channels, copy_runs, count_of, fill, interleave, pointer, real, take, transpose
+from runs cimport LANES, copy, copy_channels, copy_runs, count_of, fill, interleave, pointer, real, take, transpose
 
 cdef enum:
     MOST_PHASES = 1024  # of the inner axis
@@ -216,14 +216,20 @@ cdef inline void store_planes(
     """The outputs of a phase of the outer axes in one output channel; d and h are its start and count."""
     cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].reach, length_h = of.axis[1].tile + of.axis[1].reach
     cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, t_d = tile.first[0], t_h = tile.first[1], n, i, j
+    cdef bint alone = of.axis[2].phases == 1 and of.axis[2].out_step == 1 and of.ys[4] == sizeof(real)
+    cdef Py_ssize_t lane, count = min(tile.count[2], of.axis[2].phase[1] - tile.first[2])
+    cdef char* to
     for n in range(tile.images):
         for i in range(min(tile.count[0], d[1] - t_d)):
             for j in range(min(tile.count[1], h[1] - t_h)):
-                store_row(
-                    of, tile, sums, ((n * length_d + i) * length_h + j) * length_w,
-                    y + n * of.ys[0] + (d[0] + of.axis[0].out_step * (t_d + i)) * of.ys[2]
-                    + (h[0] + of.axis[1].out_step * (t_h + j)) * of.ys[3],
-                )
+                lane = ((n * length_d + i) * length_h + j) * length_w
+                to = y + n * of.ys[0] + (d[0] + of.axis[0].out_step * (t_d + i)) * of.ys[2]
+                to += (h[0] + of.axis[1].out_step * (t_h + j)) * of.ys[3]
+                if alone:  # a row of y is one of the tile
+                    to += (of.axis[2].phase[0] + tile.first[2]) * sizeof(real)
+                    copy(<const char*>(sums[0] + lane), sizeof(real), count, <real*>to)
+                else:
+                    store_row(of, tile, sums, lane, to)
 
 
 cdef inline void store_channels(
