@@ -31,7 +31,8 @@ cdef extern from "transpose.h" nogil:
     #endif
     /* Inlined, so that loops over rows and columns unroll and the sums stay in registers. */
     struct correlation;
-    static inline __attribute__((always_inline)) void correlate_block(int, int, const struct correlation *, ptrdiff_t);
+    static inline __attribute__((always_inline)) void correlate_block(
+        int, int, const struct correlation *, ptrdiff_t, ptrdiff_t);
     static inline __attribute__((always_inline)) void correlate_rows(int, const struct correlation *, ptrdiff_t);
     """
     void READ_ONCE(vec v)
@@ -73,52 +74,55 @@ cdef struct Correlated:
     Py_ssize_t xs[5]
 
 
-cdef inline void block "correlate_block"(int rows, int columns, const Correlation* s, Py_ssize_t first) noexcept nogil:
-    """The sums for `rows` rows and `columns` columns from column `first` on, added to y."""
+cdef inline void block "correlate_block"(
+    int rows, int columns, const Correlation* s, Py_ssize_t first, Py_ssize_t end
+) noexcept nogil:
+    """The sums for `rows` rows and columns `first` to `end`, `columns` at a time, added to y.
+
+    Zeroing lies inside of the loop over columns: else GCC keeps a second copy of the sums in memory.
+    """
     cdef vec total[8][6]
     cdef vec sums[48]
     cdef vec part[6]
     cdef real done[48]
     cdef const real* at[6]
-    cdef const real* x = s.x
+    cdef const real* x
     cdef Py_ssize_t u, v, row = s.x_row
     cdef int m, j
     cdef vec a
-    for m in range(rows):
-        for j in range(columns):
-            total[m][j] = vset(0)
-    for u in range(s.units):
-        for j in range(columns):
-            at[j] = s.g + s.unit[u] + s.g_at[first + j]
-        for v in range(s.vectors):
+    while first < end:
+        x = s.x
+        for m in range(rows):
             for j in range(columns):
-                part[j] = vload(at[j] + v * LANES)
-            for m in range(rows):
-                a = vload(x + m * row)
-                READ_ONCE(a)
+                total[m][j] = vset(0)
+        for u in range(s.units):
+            for j in range(columns):
+                at[j] = s.g + s.unit[u] + s.g_at[first + j]
+            for v in range(s.vectors):
                 for j in range(columns):
-                    total[m][j] = total[m][j] + a * part[j]
-            x += LANES
-    for m in range(rows):
-        for j in range(columns):
-            sums[m * columns + j] = total[m][j]
-    sum_lanes(sums, rows * columns, done)
-    for m in range(rows):
-        for j in range(columns):
-            s.y[m * s.y_row + s.y_at[first + j]] += done[m * columns + j]
+                    part[j] = vload(at[j] + v * LANES)
+                for m in range(rows):
+                    a = vload(x + m * row)
+                    READ_ONCE(a)
+                    for j in range(columns):
+                        total[m][j] = total[m][j] + a * part[j]
+                x += LANES
+        for m in range(rows):
+            for j in range(columns):
+                sums[m * columns + j] = total[m][j]
+        sum_lanes(sums, rows * columns, done)
+        for m in range(rows):
+            for j in range(columns):
+                s.y[m * s.y_row + s.y_at[first + j]] += done[m * columns + j]
+        first += columns
 
 
 cdef inline void along "correlate_rows"(int rows, const Correlation* s, Py_ssize_t columns) noexcept nogil:
     """The sums for `rows` rows and any number of columns."""
-    cdef Py_ssize_t j = 0
-    while j + VECTORS_BESIDE(rows) <= columns:
-        block(rows, VECTORS_BESIDE(rows), s, j)
-        j += VECTORS_BESIDE(rows)
-    while j + 2 <= columns:
-        block(rows, 2, s, j)
-        j += 2
-    if j < columns:
-        block(rows, 1, s, j)
+    cdef Py_ssize_t wide = columns - columns % VECTORS_BESIDE(rows), pairs = columns - (columns - wide) % 2
+    block(rows, VECTORS_BESIDE(rows), s, 0, wide)
+    block(rows, 2, s, wide, pairs)
+    block(rows, 1, s, pairs, columns)
 
 
 cdef inline void correlate(Py_ssize_t rows, const Correlation* s, Py_ssize_t columns) noexcept nogil:

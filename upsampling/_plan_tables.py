@@ -54,7 +54,7 @@ def block_of(channels: int, axes: tuple[Size, ...], forward: bool) -> int:
         VARIANCE * sum(count * _roundings(channels, taps) for taps, count in phases),
         LEAST * sum(count * (channels * taps) ** 1.5 for taps, count in phases),
     )
-    block = best = 32 if max(phases)[0] <= 3 else 16
+    block = best = 64 if max(phases)[0] <= 3 else 32
     least = float("inf")
     while block:
         chains = ceil(channels, block)  # as if all were as long as the mean
