@@ -19,7 +19,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from along cimport (
-    COLUMNS, LANES, LONGEST, PERMUTES, ROWS, Axis, along_columns, along_windows, lane, madd, real,
+    COLUMNS, LANES, LONGEST, PERMUTES, ROWS, Axis, along_columns, along_windows, ask_for, lane, madd, real,
     sum_by_pixels, sum_by_windows, vec, vload, vmadd, vset, vstore,
 )
 from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
@@ -42,6 +42,7 @@ cdef extern from "stream.h" nogil:
 cdef enum:
     CHUNK = 8
     MOST_TILES = 32
+    PIECE = 512  # numbers that are converted while as many are asked for
     # Bytes of a source, which then comes from memory, from which on the rows of the next output are asked for.
     # 3x1080x1920 to half, area: 1.6 to 1.9 ms with it, 2.1 without; 4 channels of 512x512 to a quarter 0.066 and 0.052.
     FAR_SOURCE = 1 << 24
@@ -61,6 +62,8 @@ cdef struct Job:
     bint streamed
     # Whether source rows are computed with where they lie.
     bint in_place
+    # Whether the source comes from memory.
+    bint far
     # Whether rows are summed over the height in registers, as much of them at a time as is resampled along.
     bint together
     Py_ssize_t band
@@ -92,10 +95,11 @@ cdef struct Part:
     Py_ssize_t stop
     Py_ssize_t column
     Py_ssize_t length
-    # Scratch: CHUNK converted rows, CHUNK rows summed over depth, the ring, groups of rows before and after `along`,
-    # and what `along` needs itself.
+    # Scratch: CHUNK rows of which one is summed over depth, CHUNK rows that were converted or summed so, the ring,
+    # groups of rows before and after `along`, and what `along` needs itself.
     real* stored
     real* summed
+    Py_ssize_t kept[CHUNK]  # the height of each of these
     real* ring
     real* middle
     real* result
@@ -172,6 +176,18 @@ cdef inline const char* stored_row(const Job* job, const Part* part, Py_ssize_t 
     return job.src + (row * job.stride_in + part.column) * job.item
 
 
+cdef inline void load_row(const Job* job, const char* found, Py_ssize_t n, real* room) noexcept nogil:
+    """Convert a row, and ask for the one after it meanwhile if the source is far."""
+    cdef Py_ssize_t i = 0, k, line, next = job.stride_in * job.item
+    while i < n:
+        k = min(<Py_ssize_t>PIECE, n - i) if job.far else n
+        if job.far:
+            for line in range(0, k * job.item, 64):
+                ask_for(<const real*>(found + i * job.item + next + line))
+        row_load(room + i, found + i * job.item, k, job.kind)
+        i += k
+
+
 cdef const real* source_row(const Job* job, const Part* part, Py_ssize_t h, real* room) noexcept nogil:
     """Return the source's row at height h, summed over depth where depth changes; in place, or in `room`."""
     cdef const Axis* axis = &job.depth
@@ -182,7 +198,7 @@ cdef const real* source_row(const Job* job, const Part* part, Py_ssize_t h, real
         found = stored_row(job, part, part.depth, h)
         if job.in_place:
             return <const real*>found
-        row_load(room, found, part.length, job.kind)
+        load_row(job, found, part.length, room)
         return room
     count = axis.count[part.depth]
     if count == 0:
@@ -199,6 +215,18 @@ cdef const real* source_row(const Job* job, const Part* part, Py_ssize_t h, real
         across(rows, axis.weights + part.depth * axis.taps + t, k, room, part.length, t > 0)
         t += k
     return room
+
+
+cdef inline const real* kept_row(const Job* job, Part* part, Py_ssize_t h) noexcept nogil:
+    """As source_row, for up to CHUNK neighbours at a time: a row that is still in scratch is not made anew."""
+    cdef Py_ssize_t slot = h % CHUNK
+    cdef real* room = part.summed + slot * job.row_in
+    if part.kept[slot] == h:
+        return room
+    if job.in_place and job.depth.taps == 0:
+        return source_row(job, part, h, room)
+    part.kept[slot] = h
+    return source_row(job, part, h, room)
 
 
 cdef inline Py_ssize_t last_window(const Job* job, const Part* part, bint in_place) noexcept nogil:
@@ -244,7 +272,7 @@ cdef inline void store_row(const Job* job, const Part* part, Py_ssize_t o, const
         stream_row(row_of_dst(job, part, o), <const char*>row, n * sizeof(real))
 
 
-cdef void sum_heights(const Job* job, const Part* part, Py_ssize_t o, real* room) noexcept nogil:
+cdef void sum_heights(const Job* job, Part* part, Py_ssize_t o, real* room) noexcept nogil:
     """Sum the source's rows of row o of dst, a few at a time."""
     cdef const Axis* axis = &job.height
     cdef const real* rows[CHUNK]
@@ -254,12 +282,12 @@ cdef void sum_heights(const Job* job, const Part* part, Py_ssize_t o, real* room
     while t < count:
         k = min(<Py_ssize_t>CHUNK, count - t)
         for j in range(k):
-            rows[j] = source_row(job, part, axis.start[o] + t + j, part.summed + j * job.row_in)
+            rows[j] = kept_row(job, part, axis.start[o] + t + j)
         across(rows, axis.weights + o * axis.taps + t, k, room, part.length, t > 0)
         t += k
 
 
-cdef void sum_both(const Job* job, const Part* part) noexcept nogil:
+cdef void sum_both(const Job* job, Part* part) noexcept nogil:
     """Make rows of dst one by one: a few numbers of a row are summed over heights, and resampled along at once."""
     cdef const Axis* axis = &job.height
     cdef const Axis* width = &job.width
@@ -269,7 +297,7 @@ cdef void sum_both(const Job* job, const Part* part) noexcept nogil:
     for o in range(part.first, part.end):
         target = target_row(job, part, o, 0)
         for j in range(axis.count[o]):
-            rows[j] = source_row(job, part, axis.start[o] + j, part.summed + j * job.row_in)
+            rows[j] = kept_row(job, part, axis.start[o] + j)
         if axis.count[o] == 0:
             memset(target, 0, (part.stop - part.begin) * width.inner * sizeof(real))
         elif width.windows:
@@ -282,7 +310,7 @@ cdef void sum_both(const Job* job, const Part* part) noexcept nogil:
         store_row(job, part, o, target)
 
 
-cdef void width_last(const Job* job, const Part* part) noexcept nogil:
+cdef void width_last(const Job* job, Part* part) noexcept nogil:
     """Make rows of dst in groups: across heights where height changes, then along where width does."""
     cdef const real* x[LANES]
     cdef real* y[LANES]
@@ -383,7 +411,7 @@ cdef void lay_out_tile(Job* job, Py_ssize_t tile) noexcept nogil:
 
 cdef void do_task(const Job* job, real* memory, Py_ssize_t task) noexcept nogil:
     cdef Part part
-    cdef Py_ssize_t tile = task % job.tiles, band = task // job.tiles % job.bands
+    cdef Py_ssize_t tile = task % job.tiles, band = task // job.tiles % job.bands, slot
     part.plane = task // job.tiles // job.bands // job.depth.size_out
     part.depth = task // job.tiles // job.bands % job.depth.size_out
     part.first = band * job.band
@@ -394,6 +422,8 @@ cdef void do_task(const Job* job, real* memory, Py_ssize_t task) noexcept nogil:
     part.length = (job.last[tile] - job.first[tile]) * job.width.inner
     part.stored = memory
     part.summed = part.stored + CHUNK * job.row_in
+    for slot in range(CHUNK):
+        part.kept[slot] = -1
     part.middle = part.summed + CHUNK * job.row_in
     part.result = part.middle + job.group * job.row_in
     part.ring = part.result + job.group * job.row_out
@@ -556,7 +586,8 @@ def resample(
     # Rows shorter than a window are copied to where more can be read.
     job.in_place = kind == STORED_REAL and job.stride_in >= job.width.windows * LANES
     job.together = job.height_first and reads_less_together(&job)
-    if job.together and job.in_place and src.shape[0] >= FAR_SOURCE:
+    job.far = src.shape[0] >= FAR_SOURCE
+    if job.together and job.in_place and job.far:
         job.width.ahead = rows_apart(&job.height) * job.stride_in
     job.call.shared = 0
     job.call.each = (lay_out(&job, tile) * <Py_ssize_t>sizeof(real) + 63) // 64 * 64
