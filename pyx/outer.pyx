@@ -6,8 +6,8 @@ x is (N, G * C, P) with P = D * H * W pixels, g (N, G * M, OD, OH, OW), both thr
 (G * C, M, taps), contiguous. Pixel i and tap k of an axis meet at the output i * stride + k * dilation - padding, and
 y[c, m, k] is the sum of x[c, i] * g[m, that] over the pixels for which it lies inside.
 
-Pixels are taken in blocks of PIXELS, in the order of memory, over all images. Lanes are channels c: a block of x is
-copied with the channels of a pixel beside each other, in panels of PANEL channels. Rows are output channels or taps of
+Pixels are taken in blocks, in the order of memory, over all images. Lanes are channels c: a block of x is copied
+with the channels of a pixel beside each other, in panels of PANEL channels. Rows are output channels or taps of
 the inner axis, whichever fill registers better: their numbers are broadcast from copies of rows of g, with zeros for
 what lies outside. A task is a range of blocks, a group, some channels, and some output channels and taps. Order of
 additions: chains of `chain` pixels, the fewer the fewer there are in all, are added in order, block after block; where
@@ -39,12 +39,13 @@ cdef extern from "transpose.h" nogil:
         PANEL
 
 cdef enum:
-    PIXELS = 64
+    PIXELS = 128  # most pixels of a block
+    FEW = 1024  # pixels up to which blocks are half as large, or only as large as all pixels fill
     CHANNELS = 256  # most channels of a task
     SUMS = 1 << 16  # most sums of a task, where they are more than LINES rows
     LINES = 192
     TASKS = 16  # blocks are cut into ranges until there are so many tasks
-    RANGE = 8  # fewest blocks of a range
+    RANGE = 512  # fewest pixels of a range
     APART = 1 << 20  # most sums of all ranges
 
 cdef struct Problem:
@@ -52,7 +53,8 @@ cdef struct Problem:
     Py_ssize_t outputs
     Py_ssize_t pixels  # of an image
     Py_ssize_t all_pixels
-    Py_ssize_t chain  # of pixels
+    Py_ssize_t chain  # of pixels, as
+    Py_ssize_t block
     Py_ssize_t size[3]
     Py_ssize_t out[3]
     Py_ssize_t kernel[3]
@@ -97,7 +99,7 @@ cdef struct Work:
     Py_ssize_t region  # numbers in the copies for one output channel
     Py_ssize_t width  # of a row of sums
     Py_ssize_t pitch  # of a pixel in a panel
-    real* rows  # [channel][PIXELS]
+    real* rows  # [channel][block]
     real* panels  # [panel][pixel][pitch]
     real* g  # [output channel][region], once with zeros and once with ones for what lies outside
     real* sums  # [output channel][line][tap][width]
@@ -118,20 +120,20 @@ cdef void copy_pixels(const Problem* of, const Part* part, Work* work) noexcept 
                 to = work.panels + (piece.p - part.p0 + t) * work.pitch
                 c = 0
                 while c < channels:
-                    memcpy(to + c * PIXELS, q + c * sizeof(real), min(channels - c, PANEL) * sizeof(real))
+                    memcpy(to + c * of.block, q + c * sizeof(real), min(channels - c, PANEL) * sizeof(real))
                     c += PANEL
                 q += of.xs[2]
         else:
             for c in range(channels):
-                copy(q + c * of.xs[1], of.xs[2], piece.count, to + c * PIXELS)
+                copy(q + c * of.xs[1], of.xs[2], piece.count, to + c * of.block)
     if not of.last:
         c = 0
         while c < channels:
             t = 0
-            while t < PIXELS:
+            while t < of.block:
                 transpose(
-                    work.rows + c * PIXELS + t, PIXELS, LANES, LANES,
-                    work.panels + c // PANEL * PANEL * PIXELS + c % PANEL + t * work.pitch, work.pitch,
+                    work.rows + c * of.block + t, of.block, LANES, LANES,
+                    work.panels + c // PANEL * PANEL * of.block + c % PANEL + t * work.pitch, work.pitch,
                 )
                 t += LANES
             c += LANES
@@ -153,7 +155,7 @@ cdef void find_pieces(const Problem* of, Py_ssize_t p0, Py_ssize_t p1, const Par
         piece.at = at
         for t in range(piece.count):
             work.g_at[p - p0 + t] = at + t * work.pixel_step
-        if work.tap_step == PIXELS:
+        if work.tap_step == of.block:
             at += piece.count
         else:
             at += (piece.count - 1) * work.pixel_step + (part.taps - 1) * work.tap_step + 1
@@ -183,12 +185,12 @@ cdef void copy_region(
         at = row_of(of, piece, line)
         first = piece.index[2] * of.stride[2] + part.first_tap * of.dilation[2] - of.padding[2]
         count = (piece.count - 1) * work.pixel_step + (part.taps - 1) * work.tap_step + 1
-        if work.tap_step == PIXELS:
+        if work.tap_step == of.block:
             step = of.stride[2]
             runs = part.taps
             count = piece.count
         for k in range(runs):
-            start = to + piece.at + k * PIXELS
+            start = to + piece.at + k * of.block
             if at >= 0:
                 copy_runs(
                     part.g + at + m0 * of.gs[1], of.gs[1], of.gs[4], of.out[2], first + k * of.dilation[2], step, count,
@@ -227,6 +229,14 @@ cdef Py_ssize_t chain_of(double pixels) noexcept nogil:
     return chain
 
 
+cdef Py_ssize_t block_of(Py_ssize_t pixels) noexcept nogil:
+    """The pixels of a block: larger ones read and write sums less often, but what pixels do not fill is copied too.
+
+    The order of additions depends on it, so that it is the same, whole vectors, on all instruction sets.
+    """
+    return PIXELS if pixels > FEW else min(<Py_ssize_t>PIXELS // 2, count_of(pixels, 16) * 16)
+
+
 cdef void add_line(
     const Problem* of, const Part* part, Work* work, Py_ssize_t m, Py_ssize_t line, bint finite
 ) noexcept nogil:
@@ -244,7 +254,7 @@ cdef void add_line(
     sums.a_row = work.region if part.rows > 1 else work.tap_step
     sums.y_row = (taps if part.rows > 1 else 1) * work.width
     while c < part.channels:
-        sums.b = work.panels + c * PIXELS
+        sums.b = work.panels + c * of.block
         k = 0
         while k < part.taps:
             rows = count if part.rows > 1 else min(ROWS, part.taps - k)
@@ -288,16 +298,16 @@ cdef Py_ssize_t width_of(const Part* part) noexcept nogil:
     return (part.channels + LANES - 1) // LANES * LANES
 
 
-cdef Py_ssize_t panels_of(Py_ssize_t width) noexcept nogil:
+cdef Py_ssize_t panels_of(Py_ssize_t width, Py_ssize_t block) noexcept nogil:
     """The numbers in the panels."""
     cdef Py_ssize_t pitch = min(width, PANEL)
-    return (width + pitch - 1) // pitch * pitch * PIXELS
+    return (width + pitch - 1) // pitch * pitch * block
 
 
-cdef Py_ssize_t room_of(const Part* part, Py_ssize_t region) noexcept nogil:
-    """The bytes that a task takes."""
+cdef Py_ssize_t room_of(const Part* part, Py_ssize_t block) noexcept nogil:
+    """The bytes that a task takes; no region is longer than twice as many pixels as a block has for each tap."""
     cdef Py_ssize_t width = width_of(part), sums = part.outputs * part.lines * part.taps * width
-    return ((2 * panels_of(width) + sums + 2 * part.rows * region) * sizeof(real) + 63) // 64 * 64
+    return ((2 * panels_of(width, block) + sums + 4 * part.rows * part.taps * block) * sizeof(real) + 63) // 64 * 64
 
 
 cdef void do_part(const Problem* of, Part* part, char* memory) noexcept nogil:
@@ -308,27 +318,27 @@ cdef void do_part(const Problem* of, Part* part, char* memory) noexcept nogil:
     # Copies of g hold whole runs of a row where that is not much longer than a run for each tap.
     work.pixel_step = of.stride[2]
     work.tap_step = of.dilation[2]
-    work.region = part.taps * PIXELS
-    if of.stride[2] <= 2 * part.taps and of.dilation[2] < PIXELS:
-        joint = PIXELS * of.stride[2] + (PIXELS // of.size[2] + 2) * ((part.taps - 1) * of.dilation[2] + 1)
+    work.region = part.taps * of.block
+    if of.stride[2] <= 2 * part.taps and of.dilation[2] < of.block:
+        joint = of.block * of.stride[2] + (of.block // of.size[2] + 2) * ((part.taps - 1) * of.dilation[2] + 1)
     else:
         joint = 2 * work.region + 1
     if joint <= 2 * work.region:
         work.region = joint
     else:
         work.pixel_step = 1
-        work.tap_step = PIXELS
+        work.tap_step = of.block
     work.width = width_of(part)
     work.pitch = min(work.width, PANEL)
     work.rows = <real*>memory
-    work.panels = work.rows + panels_of(work.width)
-    work.sums = work.panels + panels_of(work.width)
+    work.panels = work.rows + panels_of(work.width, of.block)
+    work.sums = work.panels + panels_of(work.width, of.block)
     work.g = work.sums + part.outputs * part.lines * part.taps * work.width
     memset(work.rows, 0, (work.g - work.rows) * sizeof(real))
-    for t in range(PIXELS):
+    for t in range(of.block):
         work.x_at[t] = t * work.pitch
     while part.p0 < last:
-        part.p1 = min(part.p0 + PIXELS, last)
+        part.p1 = min(part.p0 + of.block, last)
         find_pieces(of, part.p0, part.p1, part, &work)
         copy_pixels(of, part, &work)
         finite = all_finite(work.panels, work.sums - work.panels)
@@ -361,7 +371,7 @@ cdef struct Split:
 
 cdef void split_up(const Problem* of, Py_ssize_t groups, Split* split) noexcept nogil:
     """Choose the tasks."""
-    cdef Py_ssize_t lines = of.kernel[0] * of.kernel[1], blocks = count_of(of.all_pixels, PIXELS)
+    cdef Py_ssize_t lines = of.kernel[0] * of.kernel[1], blocks = count_of(of.all_pixels, of.block)
     cdef bint taps_are_rows = of.outputs < ROWS and of.outputs < of.kernel[2]
     cdef Part* step = &split.step
     cdef Py_ssize_t most
@@ -382,8 +392,8 @@ cdef void split_up(const Problem* of, Py_ssize_t groups, Split* split) noexcept 
     split.taps = count_of(of.kernel[2], step.taps)
     split.tasks = groups * split.channels * split.outputs * split.lines * split.taps
     split.size = groups * of.channels * of.outputs * of.taps
-    split.ranges = min(min(count_of(blocks, RANGE), count_of(TASKS, split.tasks)), max(APART // split.size, 1))
-    step.p1 = count_of(blocks, split.ranges) * PIXELS
+    split.ranges = min(min(count_of(of.all_pixels, RANGE), count_of(TASKS, split.tasks)), max(APART // split.size, 1))
+    step.p1 = count_of(blocks, split.ranges) * of.block
     split.ranges = count_of(of.all_pixels, step.p1)
 
 
@@ -546,6 +556,7 @@ def weight_gradient(
     of.outputs = y.shape[1]
     of.pixels = x.shape[2]
     of.all_pixels = x.shape[0] * x.shape[2]
+    of.block = block_of(of.all_pixels)
     of.chain = chain_of(of.all_pixels)
     of.taps = y.shape[2]
     of.last = x.strides[1] == sizeof(real) and x.strides[2] != sizeof(real)
@@ -561,7 +572,7 @@ def weight_gradient(
         of.gs[i] = g.strides[i]
     split_up(of, groups, &job.split)
     ranges = job.split.ranges
-    job.call.each = room_of(&job.split.step, 2 * job.split.step.taps * PIXELS)  # no region is longer
+    job.call.each = room_of(&job.split.step, of.block)
     job.along_pixels = tables is not None
     if job.along_pixels:
         set_correlated(&job.correlated, &job, groups, x.shape[0], tables)
