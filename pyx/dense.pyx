@@ -21,7 +21,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
 from upsampling._kernels.calls cimport Call, call_scratch, enter, keep, leave, perform, stopped
-from exchanged cimport contract_exchanged, listed_of as groups_listed, most_blocks, most_taps, place_vectors, vectors_of
+from exchanged cimport contract_exchanged, listed_in_blocks, most_blocks, most_taps, place_vectors, vectors_of
 from minimal cimport DEPTH, FILTERS, add_by_points, mark_images, pack_rows
 from packing cimport Column, Weights, are_finite, kernel_of, pack_unit, unit_of, weights_of
 from products cimport LANES, ROWS, VECTORS, real
@@ -58,7 +58,7 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         for i in range(of.parts):
             turned += vectors_of(outputs, &of.part[i]) * LANES * width
         blocks = most_blocks(of)
-        lists = blocks * most_taps(of) * groups_listed(of)
+        lists = blocks * most_taps(of) * listed_in_blocks(of)
     else:
         lists = of.taps * listed_of(of)
         if of.chunk % of.block and of.chunk < of.channels:

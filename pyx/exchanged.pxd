@@ -60,7 +60,8 @@ cdef inline Py_ssize_t row_of(Py_ssize_t group, Py_ssize_t vectors) noexcept nog
 cdef inline void products "group_products"(int pixels, int vectors, const Sums* s) noexcept nogil:
     """One chain for each of some neighbouring pixels and the rows of a group, block by block.
 
-    Weights come from far: those of the next chain are asked for, a vector of each by one of the first blocks.
+    Weights come from far: those of the next chain are asked for, a vector of each by one of the first blocks, or all
+    by every block where blocks are few.
     """
     cdef vec total[8][3]
     cdef vec part[3]
@@ -151,13 +152,15 @@ cdef inline Py_ssize_t most_taps(const Problem* of) noexcept nogil:
     return taps
 
 
-cdef inline Py_ssize_t listed_of(const Problem* of) noexcept nogil:
-    """The channels for which taps are listed one by one: those of a chain, or one where that makes long lists."""
+cdef inline Py_ssize_t listed_in_blocks(const Problem* of) noexcept nogil:
+    """As listed_of in rows.pxd, where each block of pixels may have a list."""
     cdef Py_ssize_t channels = min(of.block, of.channels)
     return channels if channels * most_taps(of) * most_blocks(of) <= LISTED and of.weights != IN_PLACE else 1
 
 
-cdef inline bint list_channels(const Problem* of, const Part* part, Tile* tile, Py_ssize_t at) noexcept nogil:
+cdef inline bint list_block(
+    const Problem* of, const Part* part, Tile* tile, Py_ssize_t at, Py_ssize_t listed
+) noexcept nogil:
     """Repeat the next block's taps, at `at`, for further channels of a chain, or take the last block's list."""
     cdef Py_ssize_t block = tile.blocks, taps = tile.reached[block], i
     cdef Py_ssize_t* offset = tile.offset + at
@@ -168,13 +171,13 @@ cdef inline bint list_channels(const Problem* of, const Part* part, Tile* tile, 
         if memcmp(weight_at, tile.weight_at + i, taps * sizeof(Py_ssize_t)) == 0:
             tile.list[block] = i
             return False
-    for i in range(taps, taps * listed_of(of)):
+    for i in range(taps, taps * listed):
         offset[i] = offset[i - taps] + of.pitch
         weight_at[i] = weight_at[i - taps] + part.taps
     return True
 
 
-cdef inline void cut_pixels(const Problem* of, Tile* tile, const Part* part) noexcept nogil:
+cdef inline void cut_pixels(const Problem* of, Tile* tile, const Part* part, Py_ssize_t listed) noexcept nogil:
     """List the blocks of a tile, first those that are longer by one pixel, and for each the taps that reach into x.
 
     Rows are cut into about equal blocks, so that no lane between rows is computed; short rows are cut together.
@@ -204,8 +207,8 @@ cdef inline void cut_pixels(const Problem* of, Tile* tile, const Part* part) noe
                     at += lane_of(of, tile, row)
                 tile.lane[tile.blocks] = at
                 tile.reached[tile.blocks] = find_taps(of, part, first, count, tile.offset + end, tile.weight_at + end)
-                if list_channels(of, part, tile, end):
-                    end += most_taps(of) * listed_of(of)
+                if list_block(of, part, tile, end, listed):
+                    end += part.taps * listed
                 tile.blocks += 1
         if longer:
             tile.longer = tile.blocks
@@ -236,9 +239,9 @@ cdef inline void add_groups(
     cdef Py_ssize_t vectors = vectors_of(tile.outputs, part), group, row, wide, c
     cdef const real* w = tile.w + part.weight + tile.first_output * part.phases * of.channels * part.taps
     cdef Sums sums
-    cut_pixels(of, tile, part)
+    sums.listed = listed_in_blocks(of)
+    cut_pixels(of, tile, part, sums.listed)
     sums.x_step = of.pitch
-    sums.listed = listed_of(of)
     sums.x_at = tile.offset
     sums.w_at = tile.weight_at
     for group in range(groups_of(vectors)):

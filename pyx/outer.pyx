@@ -11,9 +11,9 @@ with the channels of a pixel beside each other, in panels of PANEL channels. Row
 the inner axis, whichever fill registers better: their numbers are broadcast from copies of rows of g, with zeros for
 what lies outside. A task is a range of blocks, a group, some channels, and some output channels and taps. Order of
 additions: chains of `chain` pixels, the fewer the fewer there are in all, are added in order, block after block; where
-tasks would be few, ranges of blocks are summed apart and then added in order. Chains and ranges depend on the sizes
-alone, and every sum has one writer. In a block with pixels that are not finite, products with what lies outside are
-left out.
+tasks would be few, ranges of blocks are summed apart and then added in order. Chains depend on the sizes alone,
+ranges also on the instruction set, and every sum has one writer. In a block with pixels that are not finite, products
+with what lies outside are left out.
 
 Where channels are few, or pixels many, vectors along pixels are faster: see correlate.pxd. Where both are many, minimal
 filtering is: see filtered.pxd.
@@ -39,8 +39,7 @@ cdef extern from "transpose.h" nogil:
         PANEL
 
 cdef enum:
-    PIXELS = 128  # most pixels of a block
-    FEW = 1024  # pixels up to which blocks are half as large, or only as large as all pixels fill
+    PIXELS = 64  # most pixels of a block
     CHANNELS = 256  # most channels of a task
     SUMS = 1 << 16  # most sums of a task, where they are more than LINES rows
     LINES = 192
@@ -222,19 +221,16 @@ cdef void add_without_outside(const Sums* sums, Py_ssize_t rows, Py_ssize_t lane
 
 cdef Py_ssize_t chain_of(double pixels) noexcept nogil:
     """The longest chain with which the estimated variance of rounding errors, pixels * (chain + chains) / 2, is at most
-    1.75 times the least, as in upsampling/_plan_tables.py: few pixels in one chain had 2.1 times PyTorch's error."""
+    1.4 times the least: few pixels in one chain had 2.1 times PyTorch's error, with 1.75 times the least 1.6 times."""
     cdef Py_ssize_t chain = PIXELS
-    while chain > 16 and (chain + pixels / chain) ** 2 > (2 * 1.75) ** 2 * pixels:
+    while chain > 16 and (chain + pixels / chain) ** 2 > (2 * 1.4) ** 2 * pixels:
         chain //= 2
     return chain
 
 
 cdef Py_ssize_t block_of(Py_ssize_t pixels) noexcept nogil:
-    """The pixels of a block: larger ones read and write sums less often, but what pixels do not fill is copied too.
-
-    The order of additions depends on it, so that it is the same, whole vectors, on all instruction sets.
-    """
-    return PIXELS if pixels > FEW else min(<Py_ssize_t>PIXELS // 2, count_of(pixels, 16) * 16)
+    """The pixels of a block, whole vectors, and no more than there are: what is not filled is copied all the same."""
+    return min(<Py_ssize_t>PIXELS, count_of(pixels, 16) * 16)
 
 
 cdef void add_line(

@@ -7,7 +7,7 @@ from libc.string cimport memset
 
 ctypedef long long position
 
-cdef extern from "copy.h" nogil:
+cdef extern from "clear.h" nogil:
     void clear_run(char* to, Py_ssize_t size)
 
 cdef extern from "items.h" nogil:

@@ -28,8 +28,8 @@ cdef extern from "simd.h" nogil:
     #else
     #define NEAR 1
     #endif
-    /* Weights come from far: those of the next rows are asked for while the first lanes of these are summed, or where
-     * they are not packed, and lanes are few, what follows in each row. */
+    /* Weights come from far: those of the next chain are asked for meanwhile, or where they are not packed, and lanes
+     * are few, what follows in each row. */
     static inline void ask_for(const real *p) { __builtin_prefetch(p); }
     /* Inlined, so that loops over rows and vectors unroll and the sums stay in registers. */
     struct sums;
@@ -132,7 +132,7 @@ cdef inline void along "row_products"(int rows, int near, const Sums* s, Py_ssiz
     """All of the sum for `rows` rows and `lanes` lanes, rounded up to whole vectors."""
     cdef Py_ssize_t whole = (lanes + LANES - 1) // LANES * LANES
     cdef Py_ssize_t wide = whole - whole % (VECTORS_BESIDE(rows) * LANES)
-    cdef bint by_four = VECTORS_BESIDE(rows) > 4 and not near  # few channels along lanes: the gradient of the weight
+    cdef bint by_four = VECTORS_BESIDE(rows) > 4 and not near  # few lanes: channels, in the gradient of the weight
     cdef Py_ssize_t fours = whole - (whole - wide) % (4 * LANES) if by_four else wide
     cdef Py_ssize_t pairs = whole - (whole - fours) % (2 * LANES)
     products(rows, VECTORS_BESIDE(rows), near, s, 0, wide)

@@ -29,7 +29,7 @@ cdef inline Py_ssize_t from_channel(const Problem* of, const Part* part) noexcep
     return (kernel_of(of) if of.weights == TURNED else part.taps) * ROWS
 
 
-cdef inline void list_channels(
+cdef inline void repeat_taps(
     const Problem* of, const Part* part, Py_ssize_t taps, Py_ssize_t* offset, Py_ssize_t* weight_at
 ) noexcept nogil:
     """Repeat the places of a part's taps for the further channels of a chain: in one loop over places the product
@@ -165,7 +165,7 @@ cdef inline void add_channels(const Problem* of, const Tile* tile) noexcept nogi
         tile.reached[i] = find_taps(
             of, &of.part[i], &tile.first[0], &tile.count[0], tile.offset + at, tile.weight_at + at
         )
-        list_channels(of, &of.part[i], tile.reached[i], tile.offset + at, tile.weight_at + at)
+        repeat_taps(of, &of.part[i], tile.reached[i], tile.offset + at, tile.weight_at + at)
     while c0 < of.channels:
         channels = min(of.chunk, of.channels - c0)
         copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 0, c0 == 0, tile.copied)

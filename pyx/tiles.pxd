@@ -4,7 +4,7 @@ from runs cimport LANES, copy, copy_channels, copy_runs, count_of, fill, interle
 
 cdef enum:
     MOST_PHASES = 1024  # of the inner axis
-    LISTED = 8192  # most places in the lists of a tile's taps, channel by channel
+    LISTED = 8192  # most places in a tile's lists of taps, where these are listed for several channels
 
 cdef enum:  # where a task finds weights
     PACKED  # once for all tasks
@@ -99,7 +99,7 @@ cdef struct Tile:
     real* spread  # x at the points of minimal filtering,
     real* products  # and the sums of products at each of them
     Py_ssize_t* offset  # of the taps that reach into x from somewhere in the tile,
-    Py_ssize_t* weight_at  # at the places of their parts' taps, or for each block of pixels as exchanged.pxd cuts them:
+    Py_ssize_t* weight_at  # by part and channel, or for each block of pixels as exchanged.pxd cuts them:
     Py_ssize_t* reached  # how many taps each has,
     Py_ssize_t* lane  # where it begins,
     Py_ssize_t* list  # and where its list does;

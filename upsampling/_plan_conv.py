@@ -51,7 +51,8 @@ EXCHANGED = 2.0  # vectors of products in a cycle then,
 WEIGHTS = 4.0  # cycles for a vector of weights that is read,
 TURNING = 20.0  # and for a vector of sums of a pixel that is turned
 TILES = 1  # most tiles of a group that pack the weights themselves, or, where they find them as they read them,
-DIRECT = 2  # read them in place: packing them all, which go through memory, takes as long as packing for so many
+DIRECT = 3  # read them in place
+THROUGH_MEMORY = 4  # tiles for which packing takes as long as packing them all once, which go through memory
 PACKING = 0.6  # cycles for a number that is packed
 UNPACKED = 2**18  # bytes of weights that a task packs at once
 ALL_TAPS = 128  # most taps of a kernel of which it packs all, not those of a part: LONGEST in pyx/packing.pxd
@@ -251,7 +252,7 @@ def _packing(problem: Problem, whole: Whole, weights: int, tiles: int) -> float:
     if problem.packed or weights == IN_PLACE:
         return 0.0
     numbers = problem.groups * problem.channels * problem.outputs * whole.products
-    return PACKING * numbers * (DIRECT if weights == PACKED else tiles) / problem.threads
+    return PACKING * numbers * (THROUGH_MEMORY if weights == PACKED else tiles) / problem.threads
 
 
 def _time(problem: Problem, tiles: int, share: int, task: float) -> float:
@@ -357,8 +358,9 @@ def _exchanged_cost(
 def _chunk(problem: Problem, copied: int, packed: int, segments: int, sums: int) -> int:
     """Return how many channels are copied, and of so many bytes packed, at once: all, some blocks, or part of one.
 
-    A chain reads and writes its sums once and each of the copies' segments once: where all sums take more than the
-    first cache and chains are short, copies come from the second cache rather than sums.
+    Copies of a few channels stay in the first cache, while the sums of all rows are read from the second for each of
+    their chains. Where chains are short, and sums are more than that cache holds, it is the other way round: so many
+    channels are copied that a row's sums stay near for all of their chains.
     """
     block = problem.block()
     far = sums > 4 * NEAR and block * segments < LONG
