@@ -8,12 +8,13 @@ chain that is `fresh` is the first in y. Where `last` is not NULL, last[m] is ad
 
 cdef extern from "simd.h" nogil:
     """
-    /* Registers: ROWS * VECTORS sums, VECTORS of b and one of a. Fewer rows go with more vectors. */
-    #if defined(__AVX512F__) || defined(__aarch64__)
+    /* Registers: ROWS * VECTORS sums, VECTORS of b and one of a. Fewer rows go with more vectors. Integers' products
+     * are slow however many there are at once: small blocks have less code. */
+    #if (defined(__AVX512F__) || defined(__aarch64__)) && !defined(PRECISION_I64)
     #define ROWS 8
     #define VECTORS 3
     #define VECTORS_BESIDE(rows) ((rows) > 6 ? 3 : (rows) > 4 ? 4 : 6)
-    #elif defined(__FMA__)
+    #elif defined(__FMA__) && !defined(PRECISION_I64)
     #define ROWS 4
     #define VECTORS 3
     #define VECTORS_BESIDE(rows) ((rows) > 2 ? 3 : (rows) > 1 ? 4 : 6)
@@ -132,13 +133,9 @@ cdef inline void along "row_products"(int rows, int near, const Sums* s, Py_ssiz
     """All of the sum for `rows` rows and `lanes` lanes, rounded up to whole vectors."""
     cdef Py_ssize_t whole = (lanes + LANES - 1) // LANES * LANES
     cdef Py_ssize_t wide = whole - whole % (VECTORS_BESIDE(rows) * LANES)
-    cdef bint by_four = VECTORS_BESIDE(rows) > 4 and not near  # few lanes: channels, in the gradient of the weight
-    cdef Py_ssize_t fours = whole - (whole - wide) % (4 * LANES) if by_four else wide
-    cdef Py_ssize_t pairs = whole - (whole - fours) % (2 * LANES)
+    cdef Py_ssize_t pairs = whole - (whole - wide) % (2 * LANES)
     products(rows, VECTORS_BESIDE(rows), near, s, 0, wide)
-    if by_four:
-        products(rows, 4, near, s, wide, fours)
-    products(rows, 2, near, s, fours, pairs)
+    products(rows, 2, near, s, wide, pairs)
     products(rows, 1, near, s, pairs, whole)
 
 

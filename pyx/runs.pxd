@@ -27,13 +27,17 @@ cdef inline void fill(real value, Py_ssize_t count, real* to) noexcept nogil:
         to[t] = value
 
 
+cdef inline void copy_near(const real* x, Py_ssize_t count, real* to) noexcept nogil:
+    if count < 64:
+        copy_few(x, count, to)
+    else:
+        memcpy(to, x, count * sizeof(real))
+
+
 cdef inline void copy(const char* x, Py_ssize_t step, Py_ssize_t count, real* to) noexcept nogil:
     """Numbers that lie `step` bytes apart."""
     if step == sizeof(real):
-        if count < 64:
-            copy_few(<const real*>x, count, to)
-        else:
-            memcpy(to, x, count * sizeof(real))
+        copy_near(<const real*>x, count, to)
     else:
         copy_every(<const real*>x, step // <Py_ssize_t>sizeof(real), count, to)
 

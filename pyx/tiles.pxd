@@ -1,6 +1,8 @@
 """What a tile of transposed convolution is, and how its numbers come from x and go to y; dense.pyx says the rest."""
 
-from runs cimport LANES, copy, copy_channels, copy_runs, count_of, fill, interleave, pointer, real, take, transpose
+from runs cimport (
+    LANES, copy_channels, copy_near, copy_runs, count_of, fill, interleave, pointer, real, take, transpose,
+)
 
 cdef enum:
     MOST_PHASES = 1024  # of the inner axis
@@ -227,7 +229,7 @@ cdef inline void store_planes(
                 to += (h[0] + of.axis[1].out_step * (t_h + j)) * of.ys[3]
                 if alone:  # a row of y is one of the tile
                     to += (of.axis[2].phase[0] + tile.first[2]) * sizeof(real)
-                    copy(<const char*>(sums[0] + lane), sizeof(real), count, <real*>to)
+                    copy_near(sums[0] + lane, count, <real*>to)
                 else:
                     store_row(of, tile, sums, lane, to)
 
