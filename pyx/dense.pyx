@@ -25,9 +25,11 @@ from exchanged cimport contract_exchanged, listed_in_blocks, most_blocks, most_t
 from minimal cimport DEPTH, FILTERS, add_by_points, mark_images, pack_rows
 from packing cimport Column, Weights, are_finite, kernel_of, pack_unit, unit_of, weights_of
 from products cimport LANES, ROWS, VECTORS, real
-from rows cimport add_channels, listed_of, pack_blocks, place_blocks
+from rows cimport add_channels, pack_blocks, place_blocks
 from runs cimport all_finite, count_of, fill, pointer, take
-from tiles cimport MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, set_axis, store, width_of
+from tiles cimport (
+    MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, listed_of, set_axis, store, width_of,
+)
 
 cdef extern from "simd.h" nogil:
     void* scratch(size_t bytes)
@@ -60,7 +62,7 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         blocks = most_blocks(of)
         lists = blocks * most_taps(of) * listed_in_blocks(of)
     else:
-        lists = of.taps * listed_of(of)
+        lists = of.taps * listed_of(of, of.taps)
         if of.chunk % of.block and of.chunk < of.channels:
             chains = sums
     packed = packed_at_once(of)

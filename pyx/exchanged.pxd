@@ -15,7 +15,9 @@ from libc.string cimport memcmp
 from packing cimport Column, weights_of
 from products cimport LANES, ROWS, VECTORS, ask_for, real, vec, vload, vset, vstore
 from runs cimport count_of, transpose
-from tiles cimport IN_PLACE, LISTED, Part, Problem, Tile, copy_tile, find_taps, store, width_of
+from tiles cimport (
+    IN_PLACE, Part, Problem, Tile, copy_tile, find_taps, listed_of, repeat_taps, store, width_of,
+)
 
 cdef extern from "simd.h" nogil:
     """
@@ -153,9 +155,8 @@ cdef inline Py_ssize_t most_taps(const Problem* of) noexcept nogil:
 
 
 cdef inline Py_ssize_t listed_in_blocks(const Problem* of) noexcept nogil:
-    """As listed_of in rows.pxd, where each block of pixels may have a list."""
-    cdef Py_ssize_t channels = min(of.block, of.channels)
-    return channels if channels * most_taps(of) * most_blocks(of) <= LISTED and of.weights != IN_PLACE else 1
+    """The channels for which taps are listed: each block of pixels may have a list."""
+    return 1 if of.weights == IN_PLACE else listed_of(of, most_taps(of) * most_blocks(of))
 
 
 cdef inline bint list_block(
@@ -171,9 +172,7 @@ cdef inline bint list_block(
         if memcmp(weight_at, tile.weight_at + i, taps * sizeof(Py_ssize_t)) == 0:
             tile.list[block] = i
             return False
-    for i in range(taps, taps * listed):
-        offset[i] = offset[i - taps] + of.pitch
-        weight_at[i] = weight_at[i - taps] + part.taps
+    repeat_taps(taps, listed, of.pitch, part.taps, offset, weight_at)
     return True
 
 

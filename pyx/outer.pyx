@@ -52,8 +52,8 @@ cdef struct Problem:
     Py_ssize_t outputs
     Py_ssize_t pixels  # of an image
     Py_ssize_t all_pixels
-    Py_ssize_t chain  # of pixels, as
-    Py_ssize_t block
+    Py_ssize_t chain  # pixels of one
+    Py_ssize_t block  # and of one of these, whole vectors
     Py_ssize_t size[3]
     Py_ssize_t out[3]
     Py_ssize_t kernel[3]
@@ -228,11 +228,6 @@ cdef Py_ssize_t chain_of(double pixels) noexcept nogil:
     return chain
 
 
-cdef Py_ssize_t block_of(Py_ssize_t pixels) noexcept nogil:
-    """The pixels of a block, whole vectors, and no more than there are: what is not filled is copied all the same."""
-    return min(<Py_ssize_t>PIXELS, count_of(pixels, 16) * 16)
-
-
 cdef void add_line(
     const Problem* of, const Part* part, Work* work, Py_ssize_t m, Py_ssize_t line, bint finite
 ) noexcept nogil:
@@ -290,10 +285,6 @@ cdef void deliver(const Problem* of, const Part* part, const Work* work) noexcep
             c += LANES
 
 
-cdef Py_ssize_t width_of(const Part* part) noexcept nogil:
-    return (part.channels + LANES - 1) // LANES * LANES
-
-
 cdef Py_ssize_t panels_of(Py_ssize_t width, Py_ssize_t block) noexcept nogil:
     """The numbers in the panels."""
     cdef Py_ssize_t pitch = min(width, PANEL)
@@ -302,7 +293,7 @@ cdef Py_ssize_t panels_of(Py_ssize_t width, Py_ssize_t block) noexcept nogil:
 
 cdef Py_ssize_t room_of(const Part* part, Py_ssize_t block) noexcept nogil:
     """The bytes that a task takes; no region is longer than twice as many pixels as a block has for each tap."""
-    cdef Py_ssize_t width = width_of(part), sums = part.outputs * part.lines * part.taps * width
+    cdef Py_ssize_t width = count_of(part.channels, LANES) * LANES, sums = part.outputs * part.lines * part.taps * width
     return ((2 * panels_of(width, block) + sums + 4 * part.rows * part.taps * block) * sizeof(real) + 63) // 64 * 64
 
 
@@ -324,7 +315,7 @@ cdef void do_part(const Problem* of, Part* part, char* memory) noexcept nogil:
     else:
         work.pixel_step = 1
         work.tap_step = of.block
-    work.width = width_of(part)
+    work.width = count_of(part.channels, LANES) * LANES
     work.pitch = min(work.width, PANEL)
     work.rows = <real*>memory
     work.panels = work.rows + panels_of(work.width, of.block)
@@ -552,7 +543,7 @@ def weight_gradient(
     of.outputs = y.shape[1]
     of.pixels = x.shape[2]
     of.all_pixels = x.shape[0] * x.shape[2]
-    of.block = block_of(of.all_pixels)
+    of.block = min(<Py_ssize_t>PIXELS, count_of(of.all_pixels, 16) * 16)  # what is not filled is copied all the same
     of.chain = chain_of(of.all_pixels)
     of.taps = y.shape[2]
     of.last = x.strides[1] == sizeof(real) and x.strides[2] != sizeof(real)

@@ -221,12 +221,12 @@ cdef inline const real* kept_row(const Job* job, Part* part, Py_ssize_t h) noexc
     """As source_row, for up to CHUNK neighbours at a time: a row that is still in scratch is not made anew."""
     cdef Py_ssize_t slot = h % CHUNK
     cdef real* room = part.summed + slot * job.row_in
-    if part.kept[slot] == h:
-        return room
-    if job.in_place and job.depth.taps == 0:
-        return source_row(job, part, h, room)
-    part.kept[slot] = h
-    return source_row(job, part, h, room)
+    cdef const real* found = room
+    if part.kept[slot] != h:
+        found = source_row(job, part, h, room)
+        if found == room:
+            part.kept[slot] = h
+    return found
 
 
 cdef inline Py_ssize_t last_window(const Job* job, const Part* part, bint in_place) noexcept nogil:

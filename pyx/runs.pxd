@@ -56,6 +56,7 @@ cdef inline void copy_channels(
 ) noexcept nogil:
     """Runs of some channels, `xs` bytes apart; where these are neighbours in memory, square by square."""
     cdef Py_ssize_t c = 0, t
+    # Asked once, not for each channel: 8x64x32x32 to 3 channels 0.60 ms, with copy_short in copy_near 0.64.
     if step == sizeof(real) and LANES <= count < 64:
         for c in range(channels):
             copy_short(<const real*>(x + c * xs), count, to + c * pitch)

@@ -130,6 +130,24 @@ cdef inline Py_ssize_t find_taps(
     return found
 
 
+cdef inline Py_ssize_t listed_of(const Problem* of, Py_ssize_t places) noexcept nogil:
+    """The channels for which taps, of so many places, are listed: those of a chain, or one where lists were long."""
+    cdef Py_ssize_t channels = min(of.block, of.channels)
+    return channels if channels * places <= LISTED else 1
+
+
+cdef inline void repeat_taps(
+    Py_ssize_t taps, Py_ssize_t channels, Py_ssize_t x_step, Py_ssize_t w_step, Py_ssize_t* offset,
+    Py_ssize_t* weight_at,
+) noexcept nogil:
+    """Repeat the places of some taps for the further channels of a chain: in one loop over places the product takes a
+    tenth less time than in one over channels and one over few taps."""
+    cdef Py_ssize_t i
+    for i in range(taps, taps * channels):
+        offset[i] = offset[i - taps] + x_step
+        weight_at[i] = weight_at[i - taps] + w_step
+
+
 cdef inline void copy_row(
     const Problem* of, const Tile* tile, const char* x, Py_ssize_t channels, bint inside, real outside, bint anew,
     real* to,
