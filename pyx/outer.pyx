@@ -25,21 +25,20 @@ from libc.string cimport memcmp, memcpy, memset
 from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
 from correlate cimport Correlated, correlated_room, correlated_tasks, do_correlated
 from filtered cimport Filtered, FilteredAxis, do_filtered, filtered_room, filtered_tasks
+from pixels cimport PANEL, PIXELS, Part, Problem, Work, copy_pixels, copy_region, find_pieces, lay_out
 from products cimport LANES, ROWS, Sums, add_products_apart, real
 from ranges cimport add_ranges
-from runs cimport all_finite, copy, copy_runs, count_of, fill, pointer, take, transpose
+from runs cimport all_finite, count_of, fill, pointer, take, transpose
 from summed cimport BiasJob, run_bias, sums_of
 from tiles cimport set_axis
 
-cdef extern from "transpose.h" nogil:
+cdef extern from "simd.h" nogil:
     """
-    #define PANEL (6 * LANES)
+    /* Inlined, its loops would share registers with those around them. */
+    static __attribute__((noinline)) void pixel_products(int, const struct sums *, ptrdiff_t);
     """
-    enum:
-        PANEL
 
 cdef enum:
-    PIXELS = 64  # most pixels of a block
     CHANNELS = 256  # most channels of a task
     SUMS = 1 << 16  # most sums of a task, where they are more than LINES rows
     LINES = 192
@@ -47,157 +46,9 @@ cdef enum:
     RANGE = 512  # fewest pixels of a range
     APART = 1 << 20  # most sums of all ranges
 
-cdef struct Problem:
-    Py_ssize_t channels  # of a group, as are outputs
-    Py_ssize_t outputs
-    Py_ssize_t pixels  # of an image
-    Py_ssize_t all_pixels
-    Py_ssize_t chain  # pixels of one
-    Py_ssize_t block  # and of one of these, whole vectors
-    Py_ssize_t size[3]
-    Py_ssize_t out[3]
-    Py_ssize_t kernel[3]
-    Py_ssize_t taps  # of all axes
-    Py_ssize_t stride[3]
-    Py_ssize_t padding[3]
-    Py_ssize_t dilation[3]
-    Py_ssize_t xs[3]
-    Py_ssize_t gs[5]
-    bint last  # channels are contiguous in x
 
-# What a task computes: taps `first_tap` and on of the inner axis, for some of the `lines` of the outer axes.
-cdef struct Part:
-    const char* x
-    const char* g
-    Py_ssize_t p0
-    Py_ssize_t p1
-    Py_ssize_t channels
-    Py_ssize_t outputs
-    Py_ssize_t rows  # output channels that are multiplied at once: 1 where rows are taps
-    Py_ssize_t first_line
-    Py_ssize_t lines
-    Py_ssize_t first_tap
-    Py_ssize_t taps
-    real* y
-
-# Pixels of a block that lie in one row.
-cdef struct Piece:
-    Py_ssize_t p
-    Py_ssize_t count
-    Py_ssize_t at
-    Py_ssize_t index[3]
-
-cdef struct Work:
-    Piece piece[PIXELS]
-    Py_ssize_t pieces
-    Py_ssize_t pixels
-    Py_ssize_t x_at[PIXELS]
-    Py_ssize_t g_at[PIXELS]
-    Py_ssize_t tap_step  # from tap to tap in the copies of g
-    Py_ssize_t pixel_step
-    Py_ssize_t region  # numbers in the copies for one output channel
-    Py_ssize_t width  # of a row of sums
-    Py_ssize_t pitch  # of a pixel in a panel
-    real* rows  # [channel][block]
-    real* panels  # [panel][pixel][pitch]
-    real* g  # [output channel][region], once with zeros and once with ones for what lies outside
-    real* sums  # [output channel][line][tap][width]
-
-
-cdef void copy_pixels(const Problem* of, const Part* part, Work* work) noexcept nogil:
-    """Fill the panels with the channels of the pixels of a block."""
-    cdef Py_ssize_t i, c, t, channels = part.channels
-    cdef Piece* piece
-    cdef const char* q
-    cdef real* to
-    for i in range(work.pieces):
-        piece = &work.piece[i]
-        q = part.x + piece.p // of.pixels * of.xs[0] + piece.p % of.pixels * of.xs[2]
-        to = work.rows + piece.p - part.p0
-        if of.last:
-            for t in range(piece.count):
-                to = work.panels + (piece.p - part.p0 + t) * work.pitch
-                c = 0
-                while c < channels:
-                    memcpy(to + c * of.block, q + c * sizeof(real), min(channels - c, PANEL) * sizeof(real))
-                    c += PANEL
-                q += of.xs[2]
-        else:
-            for c in range(channels):
-                copy(q + c * of.xs[1], of.xs[2], piece.count, to + c * of.block)
-    if not of.last:
-        c = 0
-        while c < channels:
-            t = 0
-            while t < of.block:
-                transpose(
-                    work.rows + c * of.block + t, of.block, LANES, LANES,
-                    work.panels + c // PANEL * PANEL * of.block + c % PANEL + t * work.pitch, work.pitch,
-                )
-                t += LANES
-            c += LANES
-
-
-cdef void find_pieces(const Problem* of, Py_ssize_t p0, Py_ssize_t p1, const Part* part, Work* work) noexcept nogil:
-    """Cut a block into pieces of rows, and say where its pixels' copies lie."""
-    cdef Py_ssize_t p = p0, t, at = 0
-    cdef Piece* piece = work.piece
-    work.pixels = p1 - p0
-    work.pieces = 0
-    while p < p1:
-        piece = &work.piece[work.pieces]
-        piece.p = p
-        piece.index[2] = p % of.size[2]
-        piece.index[1] = p // of.size[2] % of.size[1]
-        piece.index[0] = p // (of.size[2] * of.size[1]) % of.size[0]
-        piece.count = min(p1 - p, of.size[2] - piece.index[2])
-        piece.at = at
-        for t in range(piece.count):
-            work.g_at[p - p0 + t] = at + t * work.pixel_step
-        if work.tap_step == of.block:
-            at += piece.count
-        else:
-            at += (piece.count - 1) * work.pixel_step + (part.taps - 1) * work.tap_step + 1
-        p += piece.count
-        work.pieces += 1
-
-
-cdef Py_ssize_t row_of(const Problem* of, const Piece* piece, Py_ssize_t line) noexcept nogil:
-    """Where the row of g lies that a line of taps meets from a piece of a row of pixels; -1: outside."""
-    cdef Py_ssize_t d = piece.index[0] * of.stride[0] + line // of.kernel[1] * of.dilation[0] - of.padding[0]
-    cdef Py_ssize_t h = piece.index[1] * of.stride[1] + line % of.kernel[1] * of.dilation[1] - of.padding[1]
-    if d < 0 or h < 0 or d >= of.out[0] or h >= of.out[1]:
-        return -1
-    return piece.p // of.pixels * of.gs[0] + d * of.gs[2] + h * of.gs[3]
-
-
-cdef void copy_region(
-    const Problem* of, const Part* part, const Work* work, Py_ssize_t m0, Py_ssize_t rows, Py_ssize_t line,
-    real outside, real* to,
-) noexcept nogil:
-    """Copy what a line of taps meets in some output channels, for all pixels of the block."""
-    cdef Py_ssize_t i, k, m, first, at, step = 1, runs = 1, count
-    cdef const Piece* piece
-    cdef real* start
-    for i in range(work.pieces):
-        piece = &work.piece[i]
-        at = row_of(of, piece, line)
-        first = piece.index[2] * of.stride[2] + part.first_tap * of.dilation[2] - of.padding[2]
-        count = (piece.count - 1) * work.pixel_step + (part.taps - 1) * work.tap_step + 1
-        if work.tap_step == of.block:
-            step = of.stride[2]
-            runs = part.taps
-            count = piece.count
-        for k in range(runs):
-            start = to + piece.at + k * of.block
-            if at >= 0:
-                copy_runs(
-                    part.g + at + m0 * of.gs[1], of.gs[1], of.gs[4], of.out[2], first + k * of.dilation[2], step, count,
-                    rows, outside, True, start, work.region,
-                )
-            else:
-                for m in range(rows):
-                    fill(outside, count, start + m * work.region)
+cdef void add_pixels "pixel_products"(int rows, const Sums* sums, Py_ssize_t lanes) noexcept nogil:
+    add_products_apart(rows, sums, lanes)
 
 
 cdef void add_without_outside(const Sums* sums, Py_ssize_t rows, Py_ssize_t lanes, const real* outside) noexcept nogil:
@@ -257,7 +108,7 @@ cdef void add_line(
                 sums.a_at = work.g_at + t
                 sums.b_at = work.x_at + t
                 if finite:
-                    add_products_apart(rows, &sums, min(PANEL, part.channels - c))
+                    add_pixels(rows, &sums, min(PANEL, part.channels - c))
                 else:
                     add_without_outside(&sums, rows, min(PANEL, part.channels - c), outside + k * work.tap_step)
                 t += of.chain
@@ -300,21 +151,9 @@ cdef Py_ssize_t room_of(const Part* part, Py_ssize_t block) noexcept nogil:
 cdef void do_part(const Problem* of, Part* part, char* memory) noexcept nogil:
     """Compute and write the sums of a task."""
     cdef Work work
-    cdef Py_ssize_t joint, t, m, line, last = part.p1
+    cdef Py_ssize_t t, m, line, last = part.p1
     cdef bint finite
-    # Copies of g hold whole runs of a row where that is not much longer than a run for each tap.
-    work.pixel_step = of.stride[2]
-    work.tap_step = of.dilation[2]
-    work.region = part.taps * of.block
-    if of.stride[2] <= 2 * part.taps and of.dilation[2] < of.block:
-        joint = of.block * of.stride[2] + (of.block // of.size[2] + 2) * ((part.taps - 1) * of.dilation[2] + 1)
-    else:
-        joint = 2 * work.region + 1
-    if joint <= 2 * work.region:
-        work.region = joint
-    else:
-        work.pixel_step = 1
-        work.tap_step = of.block
+    lay_out(of, part, &work)
     work.width = count_of(part.channels, LANES) * LANES
     work.pitch = min(work.width, PANEL)
     work.rows = <real*>memory

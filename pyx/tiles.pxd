@@ -230,26 +230,41 @@ cdef inline void store_row(
                 (<real*>(to + t * w.out_step * of.ys[4]))[0] = rows[r][done + t]
 
 
-cdef inline void store_planes(
-    const Problem* of, const Tile* tile, const real** sums, const Py_ssize_t* d, const Py_ssize_t* h, char* y
+cdef inline void store_plane(
+    const Problem* of, const Tile* tile, const real** sums, const Py_ssize_t* d, const Py_ssize_t* h, Py_ssize_t i,
+    Py_ssize_t j, Py_ssize_t lane, char* y
 ) noexcept nogil:
-    """The outputs of a phase of the outer axes in one output channel; d and h are its start and count."""
-    cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].reach, length_h = of.axis[1].tile + of.axis[1].reach
-    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, t_d = tile.first[0], t_h = tile.first[1], n, i, j
+    """The outputs of a phase of the outer axes in a row of one output channel; d and h are its start and count."""
     cdef bint alone = of.axis[2].phases == 1 and of.axis[2].out_step == 1 and of.ys[4] == sizeof(real)
-    cdef Py_ssize_t lane, count = min(tile.count[2], of.axis[2].phase[1] - tile.first[2])
-    cdef char* to
+    y += (d[0] + of.axis[0].out_step * (tile.first[0] + i)) * of.ys[2]
+    y += (h[0] + of.axis[1].out_step * (tile.first[1] + j)) * of.ys[3]
+    if alone:  # a row of y is one of the tile
+        y += (of.axis[2].phase[0] + tile.first[2]) * sizeof(real)
+        copy_near(sums[0] + lane, min(tile.count[2], of.axis[2].phase[1] - tile.first[2]), <real*>y)
+    else:
+        store_row(of, tile, sums, lane, y)
+
+
+cdef inline void store_planes(const Problem* of, const Tile* tile, const real** sums, char* y) noexcept nogil:
+    """The outputs of one output channel, in the order of memory; sums are those of each phase of all axes."""
+    cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].reach, length_h = of.axis[1].tile + of.axis[1].reach
+    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, n, i, j, d, h
+    cdef const Py_ssize_t* at_d
+    cdef const Py_ssize_t* at_h
     for n in range(tile.images):
-        for i in range(min(tile.count[0], d[1] - t_d)):
-            for j in range(min(tile.count[1], h[1] - t_h)):
-                lane = ((n * length_d + i) * length_h + j) * length_w
-                to = y + n * of.ys[0] + (d[0] + of.axis[0].out_step * (t_d + i)) * of.ys[2]
-                to += (h[0] + of.axis[1].out_step * (t_h + j)) * of.ys[3]
-                if alone:  # a row of y is one of the tile
-                    to += (of.axis[2].phase[0] + tile.first[2]) * sizeof(real)
-                    copy_near(sums[0] + lane, count, <real*>to)
-                else:
-                    store_row(of, tile, sums, lane, to)
+        for i in range(tile.count[0]):
+            for d in range(of.axis[0].phases):
+                at_d = of.axis[0].phase + 2 * d
+                if tile.first[0] + i >= at_d[1]:
+                    continue
+                for j in range(tile.count[1]):
+                    for h in range(of.axis[1].phases):
+                        at_h = of.axis[1].phase + 2 * h
+                        if tile.first[1] + j < at_h[1]:
+                            store_plane(
+                                of, tile, sums + (d * of.axis[1].phases + h) * of.axis[2].phases, at_d, at_h, i, j,
+                                ((n * length_d + i) * length_h + j) * length_w, y + n * of.ys[0],
+                            )
 
 
 cdef inline void store_channels(
@@ -284,25 +299,29 @@ cdef inline void store_channels(
 cdef inline void store(const Problem* of, const Tile* tile) noexcept nogil:
     """Put the sums where they belong in y."""
     cdef const real* rows[MOST_PHASES]
-    cdef Py_ssize_t m, d, h, w, apart
-    cdef bint neighbours = of.ys[1] == sizeof(real) and of.ys[4] != sizeof(real)
+    cdef Py_ssize_t m, i, d, h, w, apart
     cdef const Py_ssize_t* where = of.where
-    cdef const Py_ssize_t* phase_d
-    cdef const Py_ssize_t* phase_h
-    for d in range(of.axis[0].phases):
-        for h in range(of.axis[1].phases):
-            phase_d = of.axis[0].phase + 2 * d
-            phase_h = of.axis[1].phase + 2 * h
-            for m in range(1 if neighbours else tile.outputs):
+    if of.ys[1] == sizeof(real) and of.ys[4] != sizeof(real):  # channels are neighbours
+        for d in range(of.axis[0].phases):
+            for h in range(of.axis[1].phases):
                 for w in range(of.axis[2].phases):
-                    apart = of.part[where[2 * w]].phases * tile.width
-                    rows[w] = tile.sums + tile.outputs * of.part[where[2 * w]].first_phase * tile.width
-                    rows[w] += where[2 * w + 1] * tile.width + m * apart
-                    if neighbours:
-                        store_channels(of, tile, rows[w], apart, phase_d, phase_h, of.axis[2].phase + 2 * w, tile.y)
-                if not neighbours:
-                    store_planes(of, tile, rows, phase_d, phase_h, tile.y + m * of.ys[1])
-            where += 2 * of.axis[2].phases
+                    apart = of.part[where[0]].phases * tile.width
+                    store_channels(
+                        of, tile, sums_of(of, tile, where), apart, of.axis[0].phase + 2 * d, of.axis[1].phase + 2 * h,
+                        of.axis[2].phase + 2 * w, tile.y,
+                    )
+                    where += 2
+        return
+    for m in range(tile.outputs):
+        for i in range(of.phases):
+            apart = of.part[where[2 * i]].phases * tile.width
+            rows[i] = sums_of(of, tile, where + 2 * i) + m * apart
+        store_planes(of, tile, rows, tile.y + m * of.ys[1])
+
+
+cdef inline const real* sums_of(const Problem* of, const Tile* tile, const Py_ssize_t* where) noexcept nogil:
+    """Those of a phase in the first output channel."""
+    return tile.sums + (tile.outputs * of.part[where[0]].first_phase + where[1]) * tile.width
 
 
 cdef inline Py_ssize_t width_of(

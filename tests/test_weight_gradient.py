@@ -24,6 +24,8 @@ CASES: list[tuple[int, int, int, tuple[int, ...], tuple[int, ...], dict[str, Any
     (3, 10, 3, (5, 6, 16), (3, 2, 4), {"stride": (1, 2, 2), "padding": 1}),
     (2, 140, 20, (6, 7), (3, 3), {"padding": 1}),
     (2, 4, 17, (10, 30), (5, 6), {"stride": 4, "padding": 2, "dilation": 2}),
+    (1, 5, 2, (70,), (140,), {"stride": 128, "padding": 30}),
+    (2, 3, 3, (2, 20), (2, 70), {"stride": (1, 128), "padding": (0, 5), "dilation": (1, 3)}),
 ]
 
 
