@@ -1,41 +1,44 @@
 """Rows resampled along their own axis, several at a time.
 
 A row has size_in pixels of `inner` numbers and becomes size_out pixels: output o is the chain w[0] * x[start],
-madd(w[1], x[start + 1], .), ... of count[o] terms. There are three ways to the same bits:
+madd(w[1], x[start + 1], .), ... of count[o] terms. There are three ways to the same bits; this is the first:
 
   windows   a vector of outputs at a time: what it reads lies in 1, 2, 4 or 8 vectors of the row, loaded once, and each
             tap is a permutation of them. These vectors may be sums over several rows, formed in registers. Needs
             the table by elements of the row: `first`, `counts` and `least` (the least `first` from there on), and
-            weights by taps. Taps that an output lacks have weight -0 and read 0, for adding -0 changes nothing.
-  columns   a vector of rows at a time: columns of the source are transposed into scratch, summed, and transposed back.
-  pixels    each pixel is a short row of many channels.
+            weights by taps. Taps that an output lacks have weight -0 and read 0, for adding -0 changes nothing. Where
+            it is faster (`each`), every tap is picked out of a window of its own, or loaded, pixel by pixel.
+  columns   a vector of rows at a time, and
+  pixels    each pixel is a short row of many channels: see columns.pxd.
 """
 
 from libc.stdint cimport int64_t
-from libc.string cimport memset
 
 cdef extern from "permute.h" nogil:
     """
     /* Inlined, so that loops over rows unroll and the sums stay in registers. */
     struct axis;
     static inline __attribute__((always_inline)) void window_vectors(
-        int, int, int, const struct axis *, const real **, ptrdiff_t, ptrdiff_t, real **, ptrdiff_t, ptrdiff_t,
+        int, int, int, int, const struct axis *, const real **, ptrdiff_t, ptrdiff_t, real **, ptrdiff_t, ptrdiff_t,
         ptrdiff_t);
     static inline __attribute__((always_inline)) void far_vectors(
-        int, int, int, const struct axis *, const real **, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *,
+        int, int, int, int, const struct axis *, const real **, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *,
         ptrdiff_t, ptrdiff_t, ptrdiff_t);
+    static inline __attribute__((always_inline)) void tap_vectors(
+        int, int, int, int, const struct axis *, const real **, const real *, ptrdiff_t, ptrdiff_t, real **, ptrdiff_t,
+        ptrdiff_t, ptrdiff_t);
+    static inline __attribute__((always_inline)) void rows_by_taps(
+        int, int, const struct axis *, const real **, const real *, ptrdiff_t, ptrdiff_t, real **, int, ptrdiff_t,
+        ptrdiff_t, ptrdiff_t);
     static inline __attribute__((always_inline)) void some_vectors(
-        int, int, int, const struct axis *, const real **, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real **,
+        int, int, int, int, const struct axis *, const real **, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real **,
         ptrdiff_t, ptrdiff_t, ptrdiff_t);
     static inline __attribute__((always_inline)) void windows_of(
         int, int, const struct axis *, const real **, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real **,
         ptrdiff_t, ptrdiff_t);
     static inline __attribute__((always_inline)) void rows_by_windows(
-        int, const struct axis *, const real **, ptrdiff_t, ptrdiff_t, real **, int, ptrdiff_t, ptrdiff_t);
-    static inline __attribute__((always_inline)) void some_pixels(
-        int, const real **, ptrdiff_t, ptrdiff_t, const real *, ptrdiff_t, const real *, ptrdiff_t, real *);
-    static inline __attribute__((always_inline)) void some_columns(
-        int, const struct axis *, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *);
+        int, const struct axis *, const real **, const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real **, int,
+        ptrdiff_t, ptrdiff_t);
     """
     ctypedef float real
     ctypedef float vec
@@ -54,22 +57,23 @@ cdef extern from "permute.h" nogil:
     vec pick(window w, int vectors, lanes at)
     void ask_for(const real* p)
     vec pick_far(const vec* v, int vectors, lanes at)
+    vec pixels_at(const real* x, const lane* first, const lane* counts, lane t)
     enum:
         LANES
         LONGEST  # vectors of a window
+        APART  # whether each tap may have a window of its own
         PERMUTES  # whether numbers are picked in registers
 
 cdef extern from "transpose.h" nogil:
-    void interleave_vectors(vec* v, int n)
     void copy_few(const real* source, Py_ssize_t n, real* to)
 
 cdef enum:
     # Rows that share the loads of weights and places; their sums and windows take half of 32 registers.
     ROWS = 4
-    # Vectors of a pixel's channels that share the loads of weights.
-    PIXEL_VECTORS = 4
-    # Columns of the source that are transposed at a time: with the sums they fill half of the first cache.
-    COLUMNS = 256
+    # In place of the vectors of a tap's window: its pixels have 16 bytes, and each is loaded by itself.
+    PIXELS = 16
+    # Rows of which a row is the sum, at most: so many one across step reads.
+    CHUNK = 8
 
 cdef struct Axis "axis":
     const int64_t* start
@@ -89,13 +93,15 @@ cdef struct Axis "axis":
     Py_ssize_t pitch
     Py_ssize_t low
     Py_ssize_t high
+    # How many vectors the window of each tap has (1, 2, or PIXELS); 0: there is one window for all taps.
+    int each
     # How far beyond the rows that are summed lie those that are asked for meanwhile; 0: none.
     Py_ssize_t ahead
 
 
 cdef inline void window_vectors "window_vectors"(
-    int rows, int windows, bint some, const Axis* axis, const real** x, Py_ssize_t origin, Py_ssize_t limit, real** y,
-    Py_ssize_t target, Py_ssize_t begin, Py_ssize_t end
+    int rows, int taps, int windows, bint some, const Axis* axis, const real** x, Py_ssize_t origin, Py_ssize_t limit,
+    real** y, Py_ssize_t target, Py_ssize_t begin, Py_ssize_t end
 ) noexcept nogil:
     """Sum elements begin .. end - 1 (whole vectors) of `rows` rows; `some` of them lack taps.
 
@@ -107,7 +113,7 @@ cdef inline void window_vectors "window_vectors"(
     cdef vec total[ROWS]
     cdef vec weight, value
     cdef lanes at, counts = lanes_of(0)
-    cdef Py_ssize_t e = begin, base, taps = axis.taps
+    cdef Py_ssize_t e = begin, base, inner = axis.inner, pitch = axis.pitch
     cdef const real* weights
     cdef int r, t
     for r in range(rows):
@@ -125,8 +131,8 @@ cdef inline void window_vectors "window_vectors"(
             value = pick(w[r], windows, at)
             total[r] = weight * (where_more(counts, 0, value) if some else value)
         for t in range(1, taps):
-            at = at + lanes_of(<lane>axis.inner)
-            weights += axis.pitch
+            at = at + lanes_of(<lane>inner)
+            weights += pitch
             weight = vload(weights)
             for r in range(rows):
                 value = pick(w[r], windows, at)
@@ -137,22 +143,25 @@ cdef inline void window_vectors "window_vectors"(
 
 
 cdef inline void far_vectors "far_vectors"(
-    int windows, bint summed, bint some, const Axis* axis, const real** x, const real* w, Py_ssize_t count,
+    int taps, int windows, bint summed, bint some, const Axis* axis, const real** x, const real* w, Py_ssize_t count,
     Py_ssize_t origin, Py_ssize_t limit, real* y, Py_ssize_t target, Py_ssize_t begin, Py_ssize_t end
 ) noexcept nogil:
     """The same for one row by windows of any length; `summed`, the row is the sum of w[j] * x[j] for j < count."""
     cdef vec v[LONGEST]
     cdef vec weight, value, total
     cdef lanes at, counts = lanes_of(0)
-    cdef Py_ssize_t e = begin, base, j, taps = axis.taps
+    cdef Py_ssize_t e = begin, base, j, inner = axis.inner, pitch = axis.pitch
+    cdef const real* source[CHUNK]
     cdef const real* weights
     cdef real* result = y - target
     cdef int k, t
+    for k in range(<int>count if summed else 1):
+        source[k] = x[k]
     while e < end:
         base = min(axis.least[e] - origin, limit)
         at = lanes_at(axis.first + e) - lanes_of(<lane>(base + origin))
         for k in range(windows):
-            v[k] = vload(x[0] + base + k * LANES)
+            v[k] = vload(source[0] + base + k * LANES)
         if summed:
             weight = vset(w[0])
             for k in range(windows):
@@ -160,7 +169,7 @@ cdef inline void far_vectors "far_vectors"(
             for j in range(1, count):
                 weight = vset(w[j])
                 for k in range(windows):
-                    v[k] = vmadd(weight, vload(x[j] + base + k * LANES), v[k])
+                    v[k] = vmadd(weight, vload(source[j] + base + k * LANES), v[k])
             if axis.ahead:
                 for j in range(count):
                     for k in range(windows):
@@ -171,25 +180,128 @@ cdef inline void far_vectors "far_vectors"(
         value = pick_far(v, windows, at)
         total = vload(weights) * (where_more(counts, 0, value) if some else value)
         for t in range(1, taps):
-            at = at + lanes_of(<lane>axis.inner)
-            weights += axis.pitch
+            at = at + lanes_of(<lane>inner)
+            weights += pitch
             value = pick_far(v, windows, at)
             total = vmadd(vload(weights), where_more(counts, t, value) if some else value, total)
         vstore(result + e, total)
         e += LANES
 
 
+cdef inline void tap_vectors "tap_vectors"(
+    int rows, int taps, int each, bint some, const Axis* axis, const real** x, const real* w, Py_ssize_t count,
+    Py_ssize_t origin, real** y, Py_ssize_t target, Py_ssize_t begin, Py_ssize_t end
+) noexcept nogil:
+    """The same with a window, or loads of pixels, for each tap; of no rows, those of the sum of w[j] * x[j].
+
+    Only pixels may lack taps, and reading windows must be safe for all taps.
+    """
+    cdef vec total[ROWS]
+    cdef vec v[2]
+    cdef vec weight, value
+    cdef lanes at = lanes_of(0)
+    cdef Py_ssize_t e = begin, base, j, inner = axis.inner, pitch = axis.pitch
+    cdef const real* source[CHUNK]
+    cdef real* result[ROWS]
+    cdef const real* weights
+    cdef const lane* first
+    cdef const lane* counts = NULL
+    cdef int r, k, t
+    # Kept apart from what a store could change.
+    for r in range(rows if rows else <int>count):
+        source[r] = x[r]
+    for r in range(max(rows, 1)):
+        result[r] = y[r] - target
+    while e < end:
+        first = axis.first + e
+        base = -origin
+        if each != PIXELS:
+            base += axis.least[e]
+            at = lanes_at(first) - lanes_of(axis.least[e])
+        if some:
+            counts = axis.counts + e
+        if rows == 0 and axis.ahead:
+            for j in range(count):
+                ask_for(x[j] + axis.ahead + first[0] - origin)
+        weights = axis.spread + e
+        for r in range(max(rows, 1)):
+            total[r] = vset(0)
+        for t in range(taps):
+            weight = vload(weights)
+            for r in range(max(rows, 1)):
+                if each == PIXELS:
+                    value = pixels_at(source[r] + base, first, counts, t)
+                    if rows == 0:
+                        value = vset(w[0]) * value
+                        for j in range(1, count):
+                            value = vmadd(vset(w[j]), pixels_at(source[j] + base, first, counts, t), value)
+                elif rows == 0:
+                    for k in range(each):
+                        v[k] = vset(w[0]) * vload(source[0] + base + k * LANES)
+                    for j in range(1, count):
+                        for k in range(each):
+                            v[k] = vmadd(vset(w[j]), vload(source[j] + base + k * LANES), v[k])
+                    value = pick_far(v, each, at)
+                else:
+                    value = pick(window_at(source[r] + base, each), each, at)
+                total[r] = vmadd(weight, value, total[r]) if t else weight * value
+            weights += pitch
+            base += inner
+        for r in range(max(rows, 1)):
+            vstore(result[r] + e, total[r])
+        e += LANES
+
+
+cdef inline void rows_by_taps "rows_by_taps"(
+    int each, bint some, const Axis* axis, const real** x, const real* w, Py_ssize_t count, Py_ssize_t origin,
+    real** y, int rows, Py_ssize_t target, Py_ssize_t begin, Py_ssize_t end
+) noexcept nogil:
+    """tap_vectors of any number of rows."""
+    cdef int r = 0
+    if rows == 0 and axis.taps == 2 and count == 2:
+        tap_vectors(0, 2, each, some, axis, x, w, 2, origin, y, target, begin, end)
+    elif rows == 0:
+        tap_vectors(0, <int>axis.taps, each, some, axis, x, w, count, origin, y, target, begin, end)
+    while r + ROWS <= rows and axis.taps == 2:
+        tap_vectors(ROWS, 2, each, some, axis, x + r, w, count, origin, y + r, target, begin, end)
+        r += ROWS
+    while r + ROWS <= rows and axis.taps == 4:
+        tap_vectors(ROWS, 4, each, some, axis, x + r, w, count, origin, y + r, target, begin, end)
+        r += ROWS
+    while r + ROWS <= rows:
+        tap_vectors(ROWS, <int>axis.taps, each, some, axis, x + r, w, count, origin, y + r, target, begin, end)
+        r += ROWS
+    while r < rows:
+        tap_vectors(1, <int>axis.taps, each, some, axis, x + r, w, count, origin, y + r, target, begin, end)
+        r += 1
+
+
+cdef inline void by_taps(
+    bint some, const Axis* axis, const real** x, const real* w, Py_ssize_t count, Py_ssize_t origin, real** y,
+    int rows, Py_ssize_t target, Py_ssize_t begin, Py_ssize_t end
+) noexcept nogil:
+    """Sum elements begin .. end - 1 (whole vectors) tap by tap."""
+    if axis.each == 1:
+        rows_by_taps(1, False, axis, x, w, count, origin, y, rows, target, begin, end)
+    elif axis.each == 2:
+        rows_by_taps(2, False, axis, x, w, count, origin, y, rows, target, begin, end)
+    elif some:
+        rows_by_taps(PIXELS, True, axis, x, w, count, origin, y, rows, target, begin, end)
+    else:
+        rows_by_taps(PIXELS, False, axis, x, w, count, origin, y, rows, target, begin, end)
+
+
 cdef inline void some_vectors "some_vectors"(
-    int rows, int windows, bint some, const Axis* axis, const real** x, const real* w, Py_ssize_t count,
+    int rows, int taps, int windows, bint some, const Axis* axis, const real** x, const real* w, Py_ssize_t count,
     Py_ssize_t origin, Py_ssize_t limit, real** y, Py_ssize_t target, Py_ssize_t begin, Py_ssize_t end
 ) noexcept nogil:
     """Sum elements begin .. end - 1 (whole vectors) of `rows` rows; of no rows, those of the sum of w[j] * x[j]."""
     if rows == 0:
-        far_vectors(windows, True, some, axis, x, w, count, origin, limit, y[0], target, begin, end)
+        far_vectors(taps, windows, True, some, axis, x, w, count, origin, limit, y[0], target, begin, end)
     elif windows > 2:
-        far_vectors(windows, False, some, axis, x, w, count, origin, limit, y[0], target, begin, end)
+        far_vectors(taps, windows, False, some, axis, x, w, count, origin, limit, y[0], target, begin, end)
     else:
-        window_vectors(rows, windows, some, axis, x, origin, limit, y, target, begin, end)
+        window_vectors(rows, taps, windows, some, axis, x, origin, limit, y, target, begin, end)
 
 
 cdef inline void windows_of "windows_of"(
@@ -200,264 +312,100 @@ cdef inline void windows_of "windows_of"(
     cdef Py_ssize_t last = end - LANES, stop = target + (end - target) // LANES * LANES
     cdef Py_ssize_t low = target + max(axis.low - target + LANES - 1, 0) // LANES * LANES
     cdef Py_ssize_t high = target + max(axis.high - target, 0) // LANES * LANES
+    cdef Py_ssize_t edge[6]
+    cdef int taps = <int>axis.taps, k
     low = min(low, stop)
     high = max(low, min(high, stop))
-    some_vectors(rows, windows, True, axis, x, w, count, origin, limit, y, target, target, low)
-    some_vectors(rows, windows, False, axis, x, w, count, origin, limit, y, target, low, high)
-    some_vectors(rows, windows, True, axis, x, w, count, origin, limit, y, target, high, stop)
-    if stop < end:
-        some_vectors(rows, windows, True, axis, x, w, count, origin, limit, y, target, last, end)
+    if PERMUTES and rows == 0 and taps == 2 and count == 2:
+        some_vectors(rows, 2, windows, False, axis, x, w, 2, origin, limit, y, target, low, high)
+    elif PERMUTES and rows == ROWS and taps == 2:
+        some_vectors(rows, 2, windows, False, axis, x, w, count, origin, limit, y, target, low, high)
+    elif PERMUTES and rows == ROWS and taps == 4:
+        some_vectors(rows, 4, windows, False, axis, x, w, count, origin, limit, y, target, low, high)
+    else:
+        some_vectors(rows, taps, windows, False, axis, x, w, count, origin, limit, y, target, low, high)
+    edge[0], edge[1], edge[2], edge[3] = target, low, high, stop
+    edge[4], edge[5] = last, end if stop < end else last
+    for k in range(0, 6, 2):  # one copy of the loops, which are long
+        if edge[k] < edge[k + 1]:
+            some_vectors(rows, taps, windows, True, axis, x, w, count, origin, limit, y, target, edge[k], edge[k + 1])
 
 
 cdef inline void rows_by_windows "rows_by_windows"(
-    int windows, const Axis* axis, const real** x, Py_ssize_t origin, Py_ssize_t limit, real** y, int rows,
-    Py_ssize_t begin, Py_ssize_t end
+    int windows, const Axis* axis, const real** x, const real* w, Py_ssize_t count, Py_ssize_t origin,
+    Py_ssize_t limit, real** y, int rows, Py_ssize_t begin, Py_ssize_t end
 ) noexcept nogil:
-    """Sum elements begin .. end - 1, at least a vector; of near windows ROWS rows at a time, then two, then one."""
+    """The same of any number of rows; of near windows ROWS rows at a time."""
     cdef int r = 0
+    if rows == 0:
+        windows_of(0, windows, axis, x, w, count, origin, limit, y, begin, end)
     while r + ROWS <= rows and windows <= 2:
         windows_of(ROWS, windows, axis, x + r, NULL, 0, origin, limit, y + r, begin, end)
         r += ROWS
-    while r + 2 <= rows and windows <= 2:
-        windows_of(2, windows, axis, x + r, NULL, 0, origin, limit, y + r, begin, end)
-        r += 2
     while r < rows:
         windows_of(1, windows, axis, x + r, NULL, 0, origin, limit, y + r, begin, end)
         r += 1
 
 
-cdef inline void along_windows(
-    const Axis* axis, const real** x, Py_ssize_t origin, Py_ssize_t limit, real** y, int rows, Py_ssize_t begin,
-    Py_ssize_t end
+cdef inline void whole_windows(
+    const Axis* axis, const real** x, const real* w, Py_ssize_t count, Py_ssize_t origin, Py_ssize_t limit, real** y,
+    int rows, Py_ssize_t begin, Py_ssize_t end
 ) noexcept nogil:
-    """Sum elements begin .. end - 1 of some rows by windows."""
+    """Sum elements begin .. end - 1, at least a vector, with a window for all taps."""
+    if axis.windows == 1:
+        rows_by_windows(1, axis, x, w, count, origin, limit, y, rows, begin, end)
+    elif axis.windows == 2:
+        rows_by_windows(2, axis, x, w, count, origin, limit, y, rows, begin, end)
+    elif axis.windows == 4:
+        rows_by_windows(4, axis, x, w, count, origin, limit, y, rows, begin, end)
+    else:
+        rows_by_windows(8, axis, x, w, count, origin, limit, y, rows, begin, end)
+
+
+cdef inline void edge_windows(
+    const Axis* axis, const real** x, const real* w, Py_ssize_t count, Py_ssize_t origin, Py_ssize_t limit, real** y,
+    int rows, Py_ssize_t target, Py_ssize_t begin, Py_ssize_t end
+) noexcept nogil:
+    """The same where y begins at `target`, and some elements may lack taps; the last vector may overlap others."""
+    cdef real* to[LANES]
+    cdef Py_ssize_t stop = begin + (end - begin) // LANES * LANES
+    cdef int r
+    if axis.each == PIXELS:
+        by_taps(True, axis, x, w, count, origin, y, rows, target, begin, stop)
+        if stop < end:
+            by_taps(True, axis, x, w, count, origin, y, rows, target, end - LANES, end)
+    elif begin < end:
+        begin = max(target, min(begin, end - LANES))
+        for r in range(max(rows, 1)):
+            to[r] = y[r] + begin - target
+        whole_windows(axis, x, w, count, origin, limit, to, rows, begin, end)
+
+
+cdef inline void by_windows(
+    const Axis* axis, const real** x, const real* w, Py_ssize_t count, Py_ssize_t origin, Py_ssize_t limit, real** y,
+    int rows, Py_ssize_t begin, Py_ssize_t end
+) noexcept nogil:
+    """Sum elements begin .. end - 1 of some rows, or of one row that is the sum of w[j] * x[j] for j < count."""
     cdef real room[LANES]
     cdef real* to = room
+    cdef Py_ssize_t low, high, taps = axis.taps
     cdef int r
     if end - begin < LANES:
         # Fewer elements than a vector has, in rows that are no longer.
-        for r in range(rows):
-            along_windows(axis, x + r, origin, limit, &to, 1, begin, begin + LANES)
+        for r in range(max(rows, 1)):
+            by_windows(axis, x + r, w, count, origin, limit, &to, min(rows, 1), begin, begin + LANES)
             copy_few(room, end - begin, y[r])
-    elif axis.windows == 1:
-        rows_by_windows(1, axis, x, origin, limit, y, rows, begin, end)
-    elif axis.windows == 2:
-        rows_by_windows(2, axis, x, origin, limit, y, rows, begin, end)
-    elif axis.windows == 4:
-        rows_by_windows(4, axis, x, origin, limit, y, rows, begin, end)
+    elif APART and axis.each:
+        low = begin + (max(axis.low - begin, 0) + LANES - 1) // LANES * LANES
+        low = min(low, begin + (end - begin) // LANES * LANES)
+        high = max(low, begin + (min(end, axis.high) - begin) // LANES * LANES)
+        if axis.each != PIXELS:
+            limit += (axis.windows - axis.each) * LANES
+            while high > low and axis.least[high - LANES] - origin + (taps - 1) * axis.inner > limit:
+                high -= LANES
+            limit -= (axis.windows - axis.each) * LANES
+        edge_windows(axis, x, w, count, origin, limit, y, rows, begin, begin, low)
+        by_taps(False, axis, x, w, count, origin, y, rows, begin, low, high)
+        edge_windows(axis, x, w, count, origin, limit, y, rows, begin, high, end)
     else:
-        rows_by_windows(8, axis, x, origin, limit, y, rows, begin, end)
-
-
-cdef inline void sum_by_windows(
-    const Axis* axis, const real** x, const real* w, Py_ssize_t count, Py_ssize_t origin, Py_ssize_t limit, real* y,
-    Py_ssize_t begin, Py_ssize_t end
-) noexcept nogil:
-    """Sum elements begin .. end - 1 of one row that is itself the sum of w[j] * x[j] for j < count."""
-    cdef real room[LANES]
-    if end - begin < LANES:
-        sum_by_windows(axis, x, w, count, origin, limit, room, begin, begin + LANES)
-        copy_few(room, end - begin, y)
-    elif axis.windows == 1:
-        windows_of(0, 1, axis, x, w, count, origin, limit, &y, begin, end)
-    elif axis.windows == 2:
-        windows_of(0, 2, axis, x, w, count, origin, limit, &y, begin, end)
-    elif axis.windows == 4:
-        windows_of(0, 4, axis, x, w, count, origin, limit, &y, begin, end)
-    else:
-        windows_of(0, 8, axis, x, w, count, origin, limit, &y, begin, end)
-
-
-cdef inline void load_columns(
-    const real** x, Py_ssize_t first, Py_ssize_t n, real* room
-) noexcept nogil:
-    """Transpose elements first .. first + n - 1 of LANES rows: room[j * LANES + r] = x[r][first + j]."""
-    cdef vec v[LANES]
-    cdef Py_ssize_t j = 0, k
-    cdef int r
-    while j < n:
-        # The last square overlaps the one before it, so that nothing beyond the rows is read.
-        k = min(j, max(n - LANES, 0))
-        for r in range(LANES):
-            if n >= LANES:
-                v[r] = vload(x[r] + first + k)
-            else:
-                v[r] = vset(0)
-                copy_few(x[r] + first, n, <real*>&v[r])
-        interleave_vectors(v, LANES)
-        for r in range(LANES):
-            vstore(room + (k + r) * LANES, v[r])
-        j += LANES
-
-
-cdef inline void store_columns(const real* room, Py_ssize_t n, real** y, int rows) noexcept nogil:
-    """Transpose back: y[r][j] = room[j * LANES + r] for j < n."""
-    cdef vec v[LANES]
-    cdef Py_ssize_t j = 0, k
-    cdef int r
-    while j < n:
-        k = min(j, max(n - LANES, 0))
-        for r in range(LANES):
-            v[r] = vload(room + min(k + r, n - 1) * LANES)
-        interleave_vectors(v, LANES)
-        for r in range(rows):
-            if n >= LANES:
-                vstore(y[r] + k, v[r])
-            else:
-                copy_few(<const real*>&v[r], n, y[r])
-        j += LANES
-
-
-cdef inline void some_columns "some_columns"(
-    int outputs, const Axis* axis, const real* room, Py_ssize_t origin, Py_ssize_t o, Py_ssize_t c, real* sums
-) noexcept nogil:
-    """Sum channel c of outputs o .. o + outputs - 1, each of which has a source, from transposed columns."""
-    cdef vec total[ROWS]
-    cdef const real* x[ROWS]
-    cdef const real* w[ROWS]
-    cdef Py_ssize_t step = axis.inner * LANES, common = axis.count[o], t
-    cdef int k
-    for k in range(outputs):
-        x[k] = room + ((axis.start[o + k]) * axis.inner + c - origin) * LANES
-        w[k] = axis.weights + (o + k) * axis.taps
-        common = min(common, axis.count[o + k])
-        total[k] = w[k][0] * vload(x[k])
-    for t in range(1, common):
-        for k in range(outputs):
-            total[k] = vmadd(vset(w[k][t]), vload(x[k] + t * step), total[k])
-    for k in range(outputs):
-        for t in range(common, axis.count[o + k]):
-            total[k] = vmadd(vset(w[k][t]), vload(x[k] + t * step), total[k])
-        vstore(sums + k * axis.inner * LANES, total[k])
-
-
-cdef inline void sum_columns(
-    const Axis* axis, const real* room, Py_ssize_t origin, Py_ssize_t begin, Py_ssize_t end, real* sums
-) noexcept nogil:
-    """Sum outputs begin .. end - 1 from transposed columns; sums holds them as columns."""
-    cdef Py_ssize_t o = begin, c, k
-    cdef bint whole
-    while o < end:
-        whole = o + ROWS <= end
-        for k in range(ROWS):
-            whole = whole and axis.count[o + k] > 0
-        for c in range(axis.inner):
-            if whole:
-                some_columns(ROWS, axis, room, origin, o, c, sums + ((o - begin) * axis.inner + c) * LANES)
-            elif axis.count[o] > 0:
-                some_columns(1, axis, room, origin, o, c, sums + ((o - begin) * axis.inner + c) * LANES)
-            else:
-                vstore(sums + ((o - begin) * axis.inner + c) * LANES, vset(0))
-        o += ROWS if whole else 1
-
-
-cdef inline void far_windows(
-    const Axis* axis, const real** x, Py_ssize_t origin, real** y, int rows, Py_ssize_t o, Py_ssize_t at
-) noexcept nogil:
-    """Sum one output whose window is longer than the scratch, without it; four rows' chains at a time."""
-    cdef real total[ROWS]
-    cdef const real* w = axis.weights + o * axis.taps
-    cdef Py_ssize_t first, c, t
-    cdef int r, k
-    for c in range(axis.inner):
-        first = axis.start[o] * axis.inner + c - origin
-        r = 0
-        while r < rows:
-            for k in range(ROWS):
-                total[k] = w[0] * x[min(r + k, rows - 1)][first]
-            for t in range(1, axis.count[o]):
-                for k in range(ROWS):
-                    total[k] = madd(w[t], x[min(r + k, rows - 1)][first + t * axis.inner], total[k])
-            for k in range(ROWS):
-                y[min(r + k, rows - 1)][at + c] = total[k]
-            r += ROWS
-
-
-cdef inline void along_columns(
-    const Axis* axis, const real** x, Py_ssize_t origin, real** y, int rows, Py_ssize_t begin, Py_ssize_t end,
-    real* room
-) noexcept nogil:
-    """Sum pixels begin .. end - 1 of up to LANES rows, as many at a time as scratch holds the columns of."""
-    cdef const real* source[LANES]
-    cdef real* result[LANES]
-    cdef real* sums = room + COLUMNS * LANES
-    cdef Py_ssize_t o = begin, next, first, last, inner = axis.inner, outputs = max(COLUMNS // inner, 1)
-    cdef int r
-    for r in range(LANES):
-        source[r] = x[min(r, rows - 1)]
-    while o < end:
-        first = axis.start[o] * inner
-        last = first
-        next = o
-        while next < end and next - o < outputs:
-            if (axis.start[next] + axis.count[next]) * inner - first > COLUMNS or axis.start[next] * inner < first:
-                break
-            last = max(last, (axis.start[next] + axis.count[next]) * inner)
-            next += 1
-        if next == o:
-            far_windows(axis, x, origin, y, rows, o, (o - begin) * inner)
-            o += 1
-            continue
-        if last > first:
-            load_columns(source, first - origin, last - first, room)
-        sum_columns(axis, room, first, o, next, sums)
-        for r in range(rows):
-            result[r] = y[r] + (o - begin) * inner
-        store_columns(sums, (next - o) * inner, result, rows)
-        o = next
-
-
-cdef inline void some_pixels "some_pixels"(
-    int vectors, const real** x, Py_ssize_t at, Py_ssize_t inner, const real* w, Py_ssize_t count,
-    const real* weights, Py_ssize_t taps, real* y
-) noexcept nogil:
-    """Sum a few vectors of a pixel's channels, which share the loads of weights; see sum_by_pixels."""
-    cdef vec total[PIXEL_VECTORS]
-    cdef vec value[PIXEL_VECTORS]
-    cdef vec weight
-    cdef Py_ssize_t t, j
-    cdef int k
-    for k in range(vectors):
-        total[k] = vset(0)
-    for t in range(taps):
-        for k in range(vectors):
-            value[k] = vload(x[0] + at + k * LANES)
-        if count:
-            weight = vset(w[0])
-            for k in range(vectors):
-                value[k] = weight * value[k]
-            for j in range(1, count):
-                weight = vset(w[j])
-                for k in range(vectors):
-                    value[k] = vmadd(weight, vload(x[j] + at + k * LANES), value[k])
-        weight = vset(weights[t])
-        for k in range(vectors):
-            total[k] = vmadd(weight, value[k], total[k]) if t else weight * value[k]
-        at += inner
-    for k in range(vectors):
-        vstore(y + k * LANES, total[k])
-
-
-cdef inline void sum_by_pixels(
-    const Axis* axis, const real** x, const real* w, Py_ssize_t count, Py_ssize_t origin, real* y, Py_ssize_t begin,
-    Py_ssize_t end
-) noexcept nogil:
-    """Sum pixels of at least LANES channels of x[0] or, unless count is 0, of the sum of w[j] * x[j] for j < count."""
-    cdef Py_ssize_t o, c, k, first, inner = axis.inner
-    cdef const real* weights
-    for o in range(begin, end):
-        weights = axis.weights + o * axis.taps
-        first = axis.start[o] * inner - origin
-        c = 0
-        if axis.count[o] == 0:
-            memset(y, 0, inner * sizeof(real))
-            c = inner
-        while c + PIXEL_VECTORS * LANES <= inner:
-            some_pixels(PIXEL_VECTORS, x, first + c, inner, w, count, weights, axis.count[o], y + c)
-            c += PIXEL_VECTORS * LANES
-        while c < inner:
-            # The last vector overlaps the one before it.
-            k = min(c, inner - LANES)
-            some_pixels(1, x, first + k, inner, w, count, weights, axis.count[o], y + k)
-            c += LANES
-        y += inner
+        whole_windows(axis, x, w, count, origin, limit, y, rows, begin, end)

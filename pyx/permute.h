@@ -27,7 +27,7 @@ typedef lane unaligned_lanes __attribute__((vector_size(VECTOR_BYTES), aligned(R
 static inline lanes lanes_at(const lane *p) { return *(const unaligned_lanes *)p; }
 static inline lanes lanes_of(lane x) { return (lanes){0} + x; }
 static inline void ask_for(const real *p) { __builtin_prefetch(p); }
-enum { LONGEST = 8 };
+enum { LONGEST = 8, APART = VECTOR_BYTES > 16 };
 /* v where count > t, else 0. */
 static inline vec where_more(lanes count, lane t, vec v) { return (vec)((lanes)v & (count > lanes_of(t))); }
 
@@ -72,6 +72,32 @@ static inline vec pick(window w, int vectors, lanes at) {
 }
 static inline vec pick_far(const vec *v, int vectors, lanes at) { return pick((const real *)v, vectors, at); }
 #endif
+
+/* A vector of pixels of 16 bytes, each from its own place: x[first[0]], x[first[1 * as many as a pixel has]], ... A pixel
+ * whose count is not above t is 0 and not read; without counts all are read. */
+enum { PIXEL = 16 / REAL_BYTES };
+typedef real pixel __attribute__((vector_size(16)));
+typedef real unaligned_pixel __attribute__((vector_size(16), aligned(REAL_BYTES), may_alias));
+static inline __attribute__((always_inline)) pixel pixel_at(const real *x, const lane *first, const lane *counts, int k,
+                                                            lane t) {
+    if (counts && counts[k * PIXEL] <= t) return (pixel){0};
+    return *(const unaligned_pixel *)(x + first[k * PIXEL]);
+}
+static inline __attribute__((always_inline)) vec pixels_at(const real *x, const lane *first, const lane *counts, lane t) {
+#if VECTOR_BYTES == 16
+    return pixel_at(x, first, counts, 0, t);
+#else
+    __m256 low = _mm256_castps128_ps256((__m128)pixel_at(x, first, counts, 0, t));
+    low = _mm256_insertf128_ps(low, (__m128)pixel_at(x, first, counts, 1, t), 1);
+#if VECTOR_BYTES == 32
+    return (vec)low;
+#else
+    __m256 high = _mm256_castps128_ps256((__m128)pixel_at(x, first, counts, 2, t));
+    high = _mm256_insertf128_ps(high, (__m128)pixel_at(x, first, counts, 3, t), 1);
+    return (vec)_mm512_insertf64x4(_mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1);
+#endif
+#endif
+}
 
 /* a * b + c, rounded as madd() rounds: written out, for a product that is added to a product could be fused either way. */
 static inline vec vmadd(vec a, vec b, vec c) {

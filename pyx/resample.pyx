@@ -19,9 +19,10 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from along cimport (
-    COLUMNS, LANES, LONGEST, PERMUTES, ROWS, Axis, along_columns, along_windows, ask_for, lane, madd, real,
-    sum_by_pixels, sum_by_windows, vec, vload, vmadd, vset, vstore,
+    CHUNK, LANES, LONGEST, PERMUTES, ROWS, Axis, ask_for, by_windows, lane, madd, real, vec, vload, vmadd, vset,
+    vstore,
 )
+from columns cimport COLUMNS, along_columns, sum_by_pixels
 from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
 
 cdef extern from "storage.h" nogil:
@@ -38,9 +39,7 @@ cdef extern from "stream.h" nogil:
     void stream_row(char* to, const char* source, Py_ssize_t size)
     void stream_end()
 
-# Rows that one across step reads at a time: as many are converted, or summed over depth, beforehand.
 cdef enum:
-    CHUNK = 8
     MOST_TILES = 32
     PIECE = 512  # numbers that are converted while as many are asked for
     # Bytes of a source, which then comes from memory, from which on the rows of the next output are asked for.
@@ -242,8 +241,9 @@ cdef void along(
     cdef Py_ssize_t inner = axis.inner
     cdef int r
     if axis.windows:
-        along_windows(
-            axis, x, part.column, last_window(job, part, in_place), y, rows, part.begin * inner, part.stop * inner)
+        by_windows(
+            axis, x, NULL, 0, part.column, last_window(job, part, in_place), y, rows, part.begin * inner,
+            part.stop * inner)
     elif inner >= LANES:
         for r in range(rows):
             sum_by_pixels(axis, x + r, NULL, 0, part.column, y[r], part.begin, part.stop)
@@ -301,9 +301,9 @@ cdef void sum_both(const Job* job, Part* part) noexcept nogil:
         if axis.count[o] == 0:
             memset(target, 0, (part.stop - part.begin) * width.inner * sizeof(real))
         elif width.windows:
-            sum_by_windows(
+            by_windows(
                 width, rows, axis.weights + o * axis.taps, axis.count[o], part.column,
-                last_window(job, part, job.in_place), target, part.begin * width.inner, part.stop * width.inner)
+                last_window(job, part, job.in_place), &target, 0, part.begin * width.inner, part.stop * width.inner)
         else:
             sum_by_pixels(
                 width, rows, axis.weights + o * axis.taps, axis.count[o], part.column, target, part.begin, part.stop)
@@ -451,7 +451,7 @@ cdef Axis axis_of(tuple table, tuple sizes, Py_ssize_t inner):
     axis.size_in = sizes[0]
     axis.size_out = sizes[1]
     axis.inner = inner
-    axis.windows = 0
+    axis.windows = axis.each = 0
     axis.ahead = 0
     if weights is not None:
         axis.start = &start[0]
@@ -475,6 +475,7 @@ cdef void add_windows(Axis* axis, tuple spread):
     axis.pitch = weights.shape[1]
     axis.low = spread[5]
     axis.high = spread[6]
+    axis.each = spread[7]
 
 
 def lanes():
@@ -495,6 +496,8 @@ cdef bint reads_less_together(const Job* job) noexcept nogil:
     """
     cdef const Axis* width = &job.width
     cdef Py_ssize_t taps = job.height.taps, reads = width.windows if width.windows else width.taps
+    if width.each:
+        reads = width.taps * min(width.each, 2)
     if not 0 < taps <= CHUNK or width.taps == 0 or (width.windows == 0 and width.inner < LANES):
         return False
     return reads * taps * width.size_out <= (taps + 1) * width.size_in + reads * width.size_out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from forgetting import forget_plans
 
 import upsampling as up
 from upsampling import _plan_resample, reference
@@ -156,3 +157,30 @@ def test_an_infinite_input_spoils_what_it_is_part_of_alone(layer, size, options,
     """Weights of one input are added up before they meet it, and the zeros at a filter's ends are left out."""
     result = layer.interpolate(np.array([[[[1.0, 2.0, np.inf]]]]), size=size, **options)
     np.testing.assert_allclose(result.ravel(), wanted)
+
+
+@pytest.mark.parametrize("each", [1, 2, _plan_resample.PIXELS])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("size", [(40, 90), (23, 61), (9, 25), (70, 16), (3, 5)])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "area", "lanczos"])
+def test_windows_of_single_taps_have_the_bits_of_windows_of_all(each, dtype, size, mode, monkeypatch):
+    def forced(_windows: int, own: int, pixel: int, vector: int) -> int:
+        fits = pixel == 16 if each == _plan_resample.PIXELS else own <= each
+        return each if fits and vector > 16 else 0
+
+    def all_layouts() -> list[np.ndarray]:
+        forget_plans()
+        results = [up.interpolate(x[:, :n], size=size, mode=mode, antialias=mode == "lanczos") for n in (1, 2, 3, 4)]
+        last = [np.moveaxis(np.moveaxis(x[:, :n], 1, -1).copy(), -1, 1) for n in (1, 2, 3, 4)]
+        results += [up.interpolate(a, size=size, mode=mode, antialias=mode == "lanczos") for a in last]
+        return [result.copy() for result in results]
+
+    x = np.random.default_rng(0).standard_normal((2, 4, 21, 45)).astype(dtype)
+    x[0, 1, 7, 9] = np.inf
+    monkeypatch.setattr(_plan_resample, "_each", lambda *_: 0)
+    wanted = all_layouts()
+    monkeypatch.setattr(_plan_resample, "_each", forced)
+    found = all_layouts()
+    forget_plans()
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)

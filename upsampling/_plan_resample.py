@@ -28,6 +28,7 @@ LONG_TABLES = 4
 BLOCK = 2**18
 # Taps times vectors of a window up to which windows of several vectors are faster than transposed columns.
 FAR = 72
+PIXELS = 16  # as in pyx/along.pxd
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Spread(NamedTuple):
     weights: np.ndarray
     low: int
     high: int
+    each: int
 
 
 class Axis(NamedTuple):
@@ -278,6 +280,20 @@ def _frozen(size_in: int, start: np.ndarray, count: np.ndarray, weights: np.ndar
     return AxisTable(size_in, len(start), *arrays)
 
 
+def _each(windows: int, own: int, pixel: int, vector: int) -> int:
+    """Return of how many vectors each tap is picked alone, or PIXELS; 0: of one window for all taps, of `windows`.
+
+    `own` is how many vectors a tap's window has, `pixel` and `vector` are sizes in bytes. To pick from two vectors
+    takes one instruction with vectors of 64 bytes, three with those of 32; with those of 16 all come from memory.
+    """
+    most = {32: 1, 64: 2}.get(vector)
+    if most is None or windows <= most:
+        return 0
+    if pixel == 16 and windows > most * most:
+        return PIXELS
+    return own if own <= 2 and own < windows else 0
+
+
 def far_windows_pay(windows: int, taps: int, inner: int, lanes: int) -> bool:
     """Decide between windows of more than two vectors and the other ways along rows, by permutations."""
     return inner < lanes and taps * windows <= FAR
@@ -297,6 +313,10 @@ def _spread(table: AxisTable, inner: int, dtype: np.dtype, lanes: int, longest: 
     ends = np.maximum.accumulate(first + np.maximum(counts - 1, 0) * inner)
     reach = int((ends[lanes - 1 :] - least[: len(least) - lanes + 1]).max()) + 1
     windows = 1 << (-(-reach // lanes) - 1).bit_length()
+    span = int((np.maximum.accumulate(first)[lanes - 1 :] - least[: len(least) - lanes + 1]).max()) + 1
+    each = _each(windows, -(-span // lanes), inner * dtype.itemsize, lanes * dtype.itemsize)
+    if each == PIXELS:
+        windows = 1
     if windows > 2 and (windows > longest or not far_windows_pay(windows, taps, inner, lanes)):
         return None
     weights = np.pad(np.repeat(table.weights.T.astype(dtype), inner, axis=1), ((0, 0), (0, missing)))
@@ -307,7 +327,7 @@ def _spread(table: AxisTable, inner: int, dtype: np.dtype, lanes: int, longest: 
     longest = int(np.diff(edges).argmax())
     first, counts, least = (np.ascontiguousarray(array, integers) for array in (first, counts, least))
     low, high = int(edges[longest]) + 1, int(edges[longest + 1])
-    return Spread(windows, first, counts, least, weights, low, high)
+    return Spread(windows, first, counts, least, weights, low, high, each)
 
 
 def _area(axis: Axis, weights: type, outputs: np.ndarray) -> AxisTable:
