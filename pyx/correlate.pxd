@@ -127,13 +127,13 @@ cdef inline void along "correlate_rows"(int rows, const Correlation* s, Py_ssize
 
 cdef inline void correlate(Py_ssize_t rows, const Correlation* s, Py_ssize_t columns) noexcept nogil:
     """The sums for 1 to ROWS rows and any number of columns."""
-    if ROWS == 8 and rows == 8:
+    if ROWS >= 8 and rows == 8:
         along(8, s, columns)
-    elif ROWS == 8 and rows == 7:
+    elif ROWS >= 7 and rows == 7:
         along(7, s, columns)
-    elif ROWS == 8 and rows == 6:
+    elif ROWS >= 6 and rows == 6:
         along(6, s, columns)
-    elif ROWS == 8 and rows == 5:
+    elif ROWS >= 5 and rows == 5:
         along(5, s, columns)
     elif rows == 4:
         along(4, s, columns)

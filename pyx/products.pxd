@@ -15,9 +15,9 @@ cdef extern from "simd.h" nogil:
     #define VECTORS 3
     #define VECTORS_BESIDE(rows) ((rows) > 6 ? 3 : (rows) > 4 ? 4 : 6)
     #elif defined(__FMA__) && !defined(PRECISION_I64)
-    #define ROWS 4
-    #define VECTORS 3
-    #define VECTORS_BESIDE(rows) ((rows) > 2 ? 3 : (rows) > 1 ? 4 : 6)
+    #define ROWS 6
+    #define VECTORS 2
+    #define VECTORS_BESIDE(rows) ((rows) > 4 ? 2 : (rows) > 2 ? 3 : (rows) > 1 ? 4 : 6)
     #else
     #define ROWS 4
     #define VECTORS 2
@@ -140,13 +140,13 @@ cdef inline void along "row_products"(int rows, int near, const Sums* s, Py_ssiz
 
 
 cdef inline void of_rows "rows_products"(int rows, int near, const Sums* s, Py_ssize_t lanes) noexcept nogil:
-    if ROWS == 8 and rows == 8:
+    if ROWS >= 8 and rows == 8:
         along(8, near, s, lanes)
-    elif ROWS == 8 and rows == 7:
+    elif ROWS >= 7 and rows == 7:
         along(7, near, s, lanes)
-    elif ROWS == 8 and rows == 6:
+    elif ROWS >= 6 and rows == 6:
         along(6, near, s, lanes)
-    elif ROWS == 8 and rows == 5:
+    elif ROWS >= 5 and rows == 5:
         along(5, near, s, lanes)
     elif rows == 4:
         along(4, near, s, lanes)

@@ -107,7 +107,7 @@ def _contract(
     if steps := _conv_plain.steps(_precision(y.dtype)[0], axes, spec.groups, x, w, bias, y, forward):
         return steps
     kernel = _kernels.load("dense", _precision(y.dtype)[0])
-    lanes, rows, vectors = kernel.shape()
+    lanes, rows, vectors, pixels = kernel.shape()
     problem = Problem(
         tuple(axes),
         forward,
@@ -123,6 +123,7 @@ def _contract(
         _conv_minimal.allowed() and y.dtype.kind == "f",
         vectors,
         kept is not None or bool(recording() and recording().constant(w)),
+        pixels,
     )
     if y.dtype == np.uint64:
         # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.

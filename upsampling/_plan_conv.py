@@ -194,7 +194,9 @@ def _cost(
     vectors = ceil(lanes, problem.lanes)
     sums = rows * vectors * (2 * (1 + problem.channels / problem.block()) + 2)
     copies = problem.channels * segments * prod(length[:3]) * (10 + length[3] / 4 * (1 if layouts[2].reach else 2))
-    return problem.channels * products * (vectors / 2 + 0.25) + sums, copies
+    # Additions of a vector alone wait for each other, unless rows are many.
+    alone = vectors % 2 * max(0.0, 4 / problem.rows - 0.5)
+    return problem.channels * products * (vectors / 2 + alone + 0.25) + sums, copies
 
 
 def _shares(problem: Problem, rows: int, lanes: int, tiles: int, unit: int) -> set[int]:
@@ -236,7 +238,8 @@ def _choose(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
     taps = [int(np.diff(phases.first).max()) for phases in axes]
     best, chosen = float("inf"), None
     for layouts in itertools.product(*map(layouts_of, axes)):
-        boxes = {box_of(problem, domain, layouts, vectors * problem.lanes) for vectors in (96, 48, 24, 12, 6, 3)}
+        least = 4 if problem.rows < 8 else 3  # whole groups of the product's vectors
+        boxes = {box_of(problem, domain, layouts, n * problem.lanes) for n in (96, 48, 24, 12, 6, least)}
         for box in sorted(boxes):
             reached, tiles = _reached(problem, axes, taps, box), prod(map(ceil, domain, box))
             for cost, tile in _tiles(problem, parts, whole, layouts, box, reached, tiles):
@@ -341,8 +344,8 @@ def _exchanged_cost(
     piece: int,
 ) -> tuple[float, float]:
     """Estimate as _cost, where vectors run along rows."""
-    rows, pixels = (1, lanes) if 2 * box[3] < problem.rows else (prod(box[:3]), box[3])
-    blocks, pixels = rows * ceil(pixels, problem.rows), rows * pixels
+    rows, pixels = (1, lanes) if 2 * box[3] < problem.pixels else (prod(box[:3]), box[3])
+    blocks, pixels = rows * ceil(pixels, problem.pixels), rows * pixels
     chains = ceil(problem.channels, problem.block())
     in_order = len(parts) == 1 and parts[0].phases == prod(axis[1] for axis in problem.axes)
     cycles = 0.0

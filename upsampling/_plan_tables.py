@@ -84,6 +84,7 @@ class Problem(NamedTuple):
     minimal: bool  # minimal filtering may be taken
     vectors: int = 0  # of a group of rows, where vectors may run along rows
     packed: bool = False  # weights are packed once for many calls
+    pixels: int = 0  # of a block, where vectors run along rows
 
     def block(self) -> int:
         """Return the channels of a chain of additions."""
