@@ -23,6 +23,7 @@ PACKED, PIECEWISE, TURNED, IN_PLACE = range(4)  # where tasks find weights: see 
 # to where groups or planes are small.
 VARIANCE = 1.05
 LEAST = 1.75
+LEAST_OF_GRADIENTS = 2.2  # PyTorch has one chain for all channels and taps of an input's gradient
 
 
 def _taps_of(axis: Size, forward: bool) -> dict[int, int]:
@@ -50,10 +51,10 @@ def block_of(channels: int, axes: tuple[Size, ...], forward: bool) -> int:
         (prod(taps), prod(counts))
         for taps, counts in (zip(*each, strict=True) for each in product(*(_taps_of(a, forward).items() for a in axes)))
     ]
-    limit = min(
-        VARIANCE * sum(count * _roundings(channels, taps) for taps, count in phases),
-        LEAST * sum(count * (channels * taps) ** 1.5 for taps, count in phases),
-    )
+    least_of_all = sum(count * (channels * taps) ** 1.5 for taps, count in phases)
+    limit = LEAST_OF_GRADIENTS * least_of_all
+    if forward:
+        limit = min(VARIANCE * sum(count * _roundings(channels, taps) for taps, count in phases), LEAST * least_of_all)
     block = best = 64 if max(phases)[0] <= 3 else 32
     least = float("inf")
     while block:
