@@ -61,7 +61,7 @@ cdef extern from "permute.h" nogil:
     enum:
         LANES
         LONGEST  # vectors of a window
-        APART  # whether each tap may have a window of its own
+        TAPS_APART  # whether each tap may have a window of its own
         PERMUTES  # whether numbers are picked in registers
 
 cdef extern from "transpose.h" nogil:
@@ -71,7 +71,7 @@ cdef enum:
     # Rows that share the loads of weights and places; their sums and windows take half of 32 registers.
     ROWS = 4
     # In place of the vectors of a tap's window: its pixels have 16 bytes, and each is loaded by itself.
-    PIXELS = 16
+    BY_PIXELS = 16
     # Rows of which a row is the sum, at most: so many one across step reads.
     CHUNK = 8
 
@@ -93,7 +93,7 @@ cdef struct Axis "axis":
     Py_ssize_t pitch
     Py_ssize_t low
     Py_ssize_t high
-    # How many vectors the window of each tap has (1, 2, or PIXELS); 0: there is one window for all taps.
+    # How many vectors the window of each tap has (1, 2, or BY_PIXELS); 0: there is one window for all taps.
     int each
     # How far beyond the rows that are summed lie those that are asked for meanwhile; 0: none.
     Py_ssize_t ahead
@@ -215,7 +215,7 @@ cdef inline void tap_vectors "tap_vectors"(
     while e < end:
         first = axis.first + e
         base = -origin
-        if each != PIXELS:
+        if each != BY_PIXELS:
             base += axis.least[e]
             at = lanes_at(first) - lanes_of(axis.least[e])
         if some:
@@ -229,12 +229,14 @@ cdef inline void tap_vectors "tap_vectors"(
         for t in range(taps):
             weight = vload(weights)
             for r in range(max(rows, 1)):
-                if each == PIXELS:
+                if each == BY_PIXELS:
                     value = pixels_at(source[r] + base, first, counts, t)
                     if rows == 0:
                         value = vset(w[0]) * value
                         for j in range(1, count):
                             value = vmadd(vset(w[j]), pixels_at(source[j] + base, first, counts, t), value)
+                        if some:  # a sum of zeros may be -0
+                            value = where_more(lanes_at(counts), t, value)
                 elif rows == 0:
                     for k in range(each):
                         v[k] = vset(w[0]) * vload(source[0] + base + k * LANES)
@@ -286,9 +288,9 @@ cdef inline void by_taps(
     elif axis.each == 2:
         rows_by_taps(2, False, axis, x, w, count, origin, y, rows, target, begin, end)
     elif some:
-        rows_by_taps(PIXELS, True, axis, x, w, count, origin, y, rows, target, begin, end)
+        rows_by_taps(BY_PIXELS, True, axis, x, w, count, origin, y, rows, target, begin, end)
     else:
-        rows_by_taps(PIXELS, False, axis, x, w, count, origin, y, rows, target, begin, end)
+        rows_by_taps(BY_PIXELS, False, axis, x, w, count, origin, y, rows, target, begin, end)
 
 
 cdef inline void some_vectors "some_vectors"(
@@ -308,7 +310,7 @@ cdef inline void windows_of "windows_of"(
     int rows, int windows, const Axis* axis, const real** x, const real* w, Py_ssize_t count, Py_ssize_t origin,
     Py_ssize_t limit, real** y, Py_ssize_t target, Py_ssize_t end
 ) noexcept nogil:
-    """Sum elements target .. end - 1, the last vector may overlap the one before it; fewer are summed in scratch."""
+    """Sum elements target .. end - 1, at least a vector; the last may overlap the one before it."""
     cdef Py_ssize_t last = end - LANES, stop = target + (end - target) // LANES * LANES
     cdef Py_ssize_t low = target + max(axis.low - target + LANES - 1, 0) // LANES * LANES
     cdef Py_ssize_t high = target + max(axis.high - target, 0) // LANES * LANES
@@ -370,7 +372,7 @@ cdef inline void edge_windows(
     cdef real* to[LANES]
     cdef Py_ssize_t stop = begin + (end - begin) // LANES * LANES
     cdef int r
-    if axis.each == PIXELS:
+    if axis.each == BY_PIXELS:
         by_taps(True, axis, x, w, count, origin, y, rows, target, begin, stop)
         if stop < end:
             by_taps(True, axis, x, w, count, origin, y, rows, target, end - LANES, end)
@@ -395,11 +397,11 @@ cdef inline void by_windows(
         for r in range(max(rows, 1)):
             by_windows(axis, x + r, w, count, origin, limit, &to, min(rows, 1), begin, begin + LANES)
             copy_few(room, end - begin, y[r])
-    elif APART and axis.each:
+    elif TAPS_APART and axis.each:
         low = begin + (max(axis.low - begin, 0) + LANES - 1) // LANES * LANES
         low = min(low, begin + (end - begin) // LANES * LANES)
         high = max(low, begin + (min(end, axis.high) - begin) // LANES * LANES)
-        if axis.each != PIXELS:
+        if axis.each != BY_PIXELS:
             limit += (axis.windows - axis.each) * LANES
             while high > low and axis.least[high - LANES] - origin + (taps - 1) * axis.inner > limit:
                 high -= LANES

@@ -21,12 +21,10 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
 from upsampling._kernels.calls cimport Call, call_scratch, enter, keep, leave, perform, stopped
-from exchanged cimport (
-    GROUP, PIXELS, contract_exchanged, listed_in_blocks, most_blocks, most_taps, place_vectors, vectors_of,
-)
+from exchanged cimport contract_exchanged, listed_in_blocks, most_blocks, most_taps, place_vectors, vectors_of
 from minimal cimport DEPTH, FILTERS, add_by_points, mark_images, pack_rows
 from packing cimport Column, Weights, are_finite, kernel_of, pack_unit, unit_of, weights_of
-from products cimport LANES, ROWS, real
+from products cimport BLOCK_PIXELS, GROUP, LANES, ROWS, real
 from rows cimport add_channels, pack_blocks, place_blocks
 from runs cimport all_finite, count_of, fill, pointer, take
 from tiles cimport (
@@ -523,4 +521,4 @@ def transposed(
 
 def shape():
     """Lanes of a vector and rows of a block; where vectors run along rows, those of a group and pixels of a block."""
-    return LANES, ROWS, GROUP, PIXELS
+    return LANES, ROWS, GROUP, BLOCK_PIXELS

@@ -1,7 +1,7 @@
 """Transposed convolution with vectors along the rows of the weights, and pixels in the place of rows.
 
 Rows are (output channel, phase). The vectors of a piece of the output channels, whose sums are in scratch at once, are
-cut into groups of up to GROUP, about equal, and the rows of the tile into blocks of up to PIXELS pixels. Weights lie
+cut into groups of up to GROUP, about equal, and the rows of the tile into blocks of up to BLOCK_PIXELS. Weights lie
 as they are read, [part][piece][group][channel][tap][row of the group], or, where an output has one tap and rows are
 neighbours as they are given, in place. Sums lie [part][group][lane][row of the group], and are turned when complete.
 
@@ -13,7 +13,7 @@ out. Chains are the same as in dense.pyx, and so are the bits.
 from libc.string cimport memcmp
 
 from packing cimport Column, weights_of
-from products cimport LANES, ask_for, real, vec, vload, vset, vstore
+from products cimport BLOCK_PIXELS, GROUP, LANES, ask_for, real, vec, vload, vset, vstore
 from runs cimport count_of, transpose
 from tiles cimport (
     IN_PLACE, Part, Problem, Tile, copy_tile, find_taps, listed_of, repeat_taps, store, width_of,
@@ -21,22 +21,11 @@ from tiles cimport (
 
 cdef extern from "simd.h" nogil:
     """
-    /* With vectors of 32 bytes a block is less high and wider than elsewhere: rows of 4 and 7 pixels fill it. */
-    #if ROWS == 6
-    #define PIXELS 4
-    #define GROUP 3
-    #else
-    #define PIXELS ROWS
-    #define GROUP VECTORS
-    #endif
     /* Inlined, so that loops over pixels and vectors unroll and the sums stay in registers. */
     struct group_sums;
     static inline __attribute__((always_inline)) void group_products(int, int, const struct group_sums *);
     static inline __attribute__((always_inline)) void pixels_products(int, int, const struct group_sums *);
     """
-    enum:
-        GROUP
-        PIXELS
 
 # Some blocks of as many pixels each, and a block of channels.
 cdef struct Sums "group_sums":
@@ -132,14 +121,14 @@ cdef inline void of_pixels "pixels_products"(int pixels, int vectors, const Sums
 
 
 cdef inline void add_chains(int pixels, int vectors, const Sums* s) noexcept nogil:
-    """The chains of 1 to PIXELS pixels and 1 to GROUP vectors."""
-    if PIXELS >= 8 and pixels == 8:
+    """The chains of 1 to BLOCK_PIXELS pixels and 1 to GROUP vectors."""
+    if BLOCK_PIXELS >= 8 and pixels == 8:
         of_pixels(8, vectors, s)
-    elif PIXELS >= 7 and pixels == 7:
+    elif BLOCK_PIXELS >= 7 and pixels == 7:
         of_pixels(7, vectors, s)
-    elif PIXELS >= 6 and pixels == 6:
+    elif BLOCK_PIXELS >= 6 and pixels == 6:
         of_pixels(6, vectors, s)
-    elif PIXELS >= 5 and pixels == 5:
+    elif BLOCK_PIXELS >= 5 and pixels == 5:
         of_pixels(5, vectors, s)
     elif pixels == 4:
         of_pixels(4, vectors, s)
@@ -155,7 +144,7 @@ cdef inline Py_ssize_t most_blocks(const Problem* of) noexcept nogil:
     """The blocks of a tile, or more."""
     cdef Py_ssize_t rows = of.images * of.axis[0].tile * of.axis[1].tile
     cdef Py_ssize_t lanes = width_of(of, of.images, of.axis[0].tile, of.axis[1].tile, of.axis[2].tile)
-    return max(rows * count_of(of.axis[2].tile, PIXELS), count_of(lanes, PIXELS))
+    return max(rows * count_of(of.axis[2].tile, BLOCK_PIXELS), count_of(lanes, BLOCK_PIXELS))
 
 
 cdef inline Py_ssize_t most_taps(const Problem* of) noexcept nogil:
@@ -192,8 +181,9 @@ cdef inline void cut_pixels(const Problem* of, Tile* tile, const Part* part, Py_
 
     Rows are cut into about equal blocks, so that no lane between rows is computed; short rows are cut together.
     """
-    cdef bint by_rows = 2 * tile.count[2] >= PIXELS, longer
-    cdef Py_ssize_t pixels = tile.count[2] if by_rows else tile.lanes, blocks = count_of(pixels, PIXELS), end = 0
+    cdef bint by_rows = 2 * tile.count[2] >= BLOCK_PIXELS, longer
+    cdef Py_ssize_t pixels = tile.count[2] if by_rows else tile.lanes, end = 0
+    cdef Py_ssize_t blocks = count_of(pixels, BLOCK_PIXELS)
     cdef Py_ssize_t rows = tile.images * tile.count[0] * tile.count[1] if by_rows else 1, row, block, at, i
     cdef Py_ssize_t first[3]
     cdef Py_ssize_t count[3]

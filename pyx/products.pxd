@@ -8,19 +8,23 @@ chain that is `fresh` is the first in y. Where `last` is not NULL, last[m] is ad
 
 cdef extern from "simd.h" nogil:
     """
-    /* Registers: ROWS * VECTORS sums, VECTORS of b and one of a. Fewer rows go with more vectors. Integers' products
-     * are slow however many there are at once: small blocks have less code. */
+    /* Registers: ROWS sums of a few vectors, as many of b and one of a. Fewer rows go with more vectors. Integers'
+     * products are slow however many there are at once: small blocks have less code. Where vectors run along rows
+     * (exchanged.pxd), BLOCK_PIXELS by GROUP vectors: with those of 32 bytes rows of 4 and 7 pixels fill 4 by 3. */
     #if (defined(__AVX512F__) || defined(__aarch64__)) && !defined(PRECISION_I64)
     #define ROWS 8
-    #define VECTORS 3
+    #define BLOCK_PIXELS 8
+    #define GROUP 3
     #define VECTORS_BESIDE(rows) ((rows) > 6 ? 3 : (rows) > 4 ? 4 : 6)
     #elif defined(__FMA__) && !defined(PRECISION_I64)
     #define ROWS 6
-    #define VECTORS 2
+    #define BLOCK_PIXELS 4
+    #define GROUP 3
     #define VECTORS_BESIDE(rows) ((rows) > 4 ? 2 : (rows) > 2 ? 3 : (rows) > 1 ? 4 : 6)
     #else
     #define ROWS 4
-    #define VECTORS 2
+    #define BLOCK_PIXELS 4
+    #define GROUP 2
     #define VECTORS_BESIDE(rows) ((rows) > 2 ? 2 : (rows) > 1 ? 4 : 6)
     #endif
     /* Integers' products are slow wherever rows lie: one copy of the loops does for them. */
@@ -47,10 +51,11 @@ cdef extern from "simd.h" nogil:
     int VECTORS_BESIDE(int rows)
     void ask_for(const real* p)
     enum:
+        BLOCK_PIXELS
+        GROUP
         LANES
         NEAR
         ROWS
-        VECTORS
 
 cdef struct Sums "sums":
     Py_ssize_t outer

@@ -496,7 +496,7 @@ cdef bint reads_less_together(const Job* job) noexcept nogil:
     """
     cdef const Axis* width = &job.width
     cdef Py_ssize_t taps = job.height.taps, reads = width.windows if width.windows else width.taps
-    if width.each:
+    if width.each:  # a vector made of single pixels takes two loads
         reads = width.taps * min(width.each, 2)
     if not 0 < taps <= CHUNK or width.taps == 0 or (width.windows == 0 and width.inner < LANES):
         return False

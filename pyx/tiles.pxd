@@ -5,7 +5,7 @@ from runs cimport (
 )
 
 cdef enum:
-    MOST_PHASES = 1024  # of the inner axis
+    MOST_PHASES = 1024  # of all axes in a pass: as in _plan_conv.py
     LISTED = 8192  # most places in a tile's lists of taps, where these are listed for several channels
 
 cdef enum:  # where a task finds weights
@@ -307,19 +307,19 @@ cdef inline void store(const Problem* of, const Tile* tile) noexcept nogil:
                 for w in range(of.axis[2].phases):
                     apart = of.part[where[0]].phases * tile.width
                     store_channels(
-                        of, tile, sums_of(of, tile, where), apart, of.axis[0].phase + 2 * d, of.axis[1].phase + 2 * h,
-                        of.axis[2].phase + 2 * w, tile.y,
+                        of, tile, phase_sums(of, tile, where), apart, of.axis[0].phase + 2 * d,
+                        of.axis[1].phase + 2 * h, of.axis[2].phase + 2 * w, tile.y,
                     )
                     where += 2
         return
     for m in range(tile.outputs):
         for i in range(of.phases):
             apart = of.part[where[2 * i]].phases * tile.width
-            rows[i] = sums_of(of, tile, where + 2 * i) + m * apart
+            rows[i] = phase_sums(of, tile, where + 2 * i) + m * apart
         store_planes(of, tile, rows, tile.y + m * of.ys[1])
 
 
-cdef inline const real* sums_of(const Problem* of, const Tile* tile, const Py_ssize_t* where) noexcept nogil:
+cdef inline const real* phase_sums(const Problem* of, const Tile* tile, const Py_ssize_t* where) noexcept nogil:
     """Those of a phase in the first output channel."""
     return tile.sums + (tile.outputs * of.part[where[0]].first_phase + where[1]) * tile.width
 

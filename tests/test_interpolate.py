@@ -159,28 +159,32 @@ def test_an_infinite_input_spoils_what_it_is_part_of_alone(layer, size, options,
     np.testing.assert_allclose(result.ravel(), wanted)
 
 
-@pytest.mark.parametrize("each", [1, 2, _plan_resample.PIXELS])
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
-@pytest.mark.parametrize("size", [(40, 90), (23, 61), (9, 25), (70, 16), (3, 5)])
+@pytest.mark.parametrize("each", [1, 2, _plan_resample.BY_PIXELS])
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("size", [(40, 90), (23, 61), (9, 25), (70, 16), (3, 5), (21, 1900)])
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic", "area", "lanczos"])
 def test_windows_of_single_taps_have_the_bits_of_windows_of_all(each, dtype, size, mode, monkeypatch):
-    def forced(_windows: int, own: int, pixel: int, vector: int) -> int:
-        fits = pixel == 16 if each == _plan_resample.PIXELS else own <= each
-        return each if fits and vector > 16 else 0
+    taken = []
 
-    def all_layouts() -> list[np.ndarray]:
+    def forced(_windows: int, own: int, pixel: int, vector: int) -> int:
+        fits = pixel == 16 if each == _plan_resample.BY_PIXELS else own <= each
+        taken.append(fits and vector > 16)
+        return each if taken[-1] else 0
+
+    def all_layouts() -> list[bytes]:
         forget_plans()
-        results = [up.interpolate(x[:, :n], size=size, mode=mode, antialias=mode == "lanczos") for n in (1, 2, 3, 4)]
         last = [np.moveaxis(np.moveaxis(x[:, :n], 1, -1).copy(), -1, 1) for n in (1, 2, 3, 4)]
-        results += [up.interpolate(a, size=size, mode=mode, antialias=mode == "lanczos") for a in last]
-        return [result.copy() for result in results]
+        arrays = [x[:, :1], *last]
+        return [up.interpolate(a, size=size, mode=mode, antialias=mode == "lanczos").tobytes() for a in arrays]
 
     x = np.random.default_rng(0).standard_normal((2, 4, 21, 45)).astype(dtype)
     x[0, 1, 7, 9] = np.inf
+    x[1, :, 3:9] = -0.0
     monkeypatch.setattr(_plan_resample, "_each", lambda *_: 0)
     wanted = all_layouts()
     monkeypatch.setattr(_plan_resample, "_each", forced)
     found = all_layouts()
     forget_plans()
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_array_equal(one, other)
+    if not any(taken):
+        pytest.skip("no axis has windows that this way is for")
+    assert found == wanted

@@ -225,7 +225,7 @@ def _whole(problem: Problem, parts: list[Part]) -> Whole:
     return Whole(
         sum(part.taps * part.phases for part in parts),
         sum(part.phases for part in parts),
-        max(problem.rows // gcd(problem.rows, part.phases) for part in parts),
+        lcm(*(problem.rows // gcd(problem.rows, part.phases) for part in parts)),
         *_weights_of(problem, parts, absent),
         _piece(problem, parts) if along else 0,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from math import gcd, prod
+from math import gcd, lcm, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -234,7 +234,7 @@ def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
     products = [p * _rows(part) for p, part in zip(points, parts, strict=True)]
     sums = prod(len(axis.phases.start) for axis in axes)
     # Shares begin with a block of rows in every part.
-    unit = max(problem.rows // gcd(problem.rows, _rows(part)) for part in parts)
+    unit = lcm(*(problem.rows // gcd(problem.rows, _rows(part)) for part in parts))
     best, chosen = (2, 0.0), None
     for layouts, box in _candidates(problem, axes, domain):
         vectors = ceil(lanes_of(box, layouts), problem.lanes)

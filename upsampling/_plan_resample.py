@@ -28,7 +28,7 @@ LONG_TABLES = 4
 BLOCK = 2**18
 # Taps times vectors of a window up to which windows of several vectors are faster than transposed columns.
 FAR = 72
-PIXELS = 16  # as in pyx/along.pxd
+BY_PIXELS = 16  # as in pyx/along.pxd
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class Spread(NamedTuple):
 
     What a vector of elements reads lies in `windows` vectors of the source, which begin at `least` of its first
     element. Elements low ... high - 1 have all taps; the others' missing taps have weight -0, which changes no sum.
+    For those with all taps `each` may be how many vectors one tap of a vector reads; with BY_PIXELS pixels are loaded
+    one by one for all elements, and `windows` is 1 whatever they read.
     """
 
     windows: int
@@ -281,16 +283,17 @@ def _frozen(size_in: int, start: np.ndarray, count: np.ndarray, weights: np.ndar
 
 
 def _each(windows: int, own: int, pixel: int, vector: int) -> int:
-    """Return of how many vectors each tap is picked alone, or PIXELS; 0: of one window for all taps, of `windows`.
+    """Return of how many vectors each tap is picked alone, or BY_PIXELS; 0: of one window for all taps, of `windows`.
 
     `own` is how many vectors a tap's window has, `pixel` and `vector` are sizes in bytes. To pick from two vectors
-    takes one instruction with vectors of 64 bytes, three with those of 32; with those of 16 all come from memory.
+    takes one instruction with vectors of 64 bytes, three with those of 32; with those of 16 it is left as it is. A
+    vector of 64 bytes takes 7 instructions to be made of pixels, so that up to 4 vectors are picked from.
     """
-    most = {32: 1, 64: 2}.get(vector)
-    if most is None or windows <= most:
+    most, most_of_pixels = {32: (1, 1), 64: (2, 4)}.get(vector, (windows, windows))
+    if windows <= most:
         return 0
-    if pixel == 16 and windows > most * most:
-        return PIXELS
+    if pixel == 16 and windows > most_of_pixels:
+        return BY_PIXELS
     return own if own <= 2 and own < windows else 0
 
 
@@ -315,7 +318,7 @@ def _spread(table: AxisTable, inner: int, dtype: np.dtype, lanes: int, longest: 
     windows = 1 << (-(-reach // lanes) - 1).bit_length()
     span = int((np.maximum.accumulate(first)[lanes - 1 :] - least[: len(least) - lanes + 1]).max()) + 1
     each = _each(windows, -(-span // lanes), inner * dtype.itemsize, lanes * dtype.itemsize)
-    if each == PIXELS:
+    if each == BY_PIXELS:
         windows = 1
     if windows > 2 and (windows > longest or not far_windows_pay(windows, taps, inner, lanes)):
         return None
