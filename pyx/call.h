@@ -42,6 +42,9 @@ static inline int call_thread(const call *c) {
 /* The calling thread's own part of the scratch. */
 static inline char *call_scratch(const call *c) { return c->scratch + c->shared + call_thread(c) * c->each; }
 
+/* Tasks of another kind follow: how many of them to do until it asks again is found anew. */
+static inline void call_changes(call *c) { c->patience = c->pace = 1; }
+
 static inline void call_asks(call *c) {
     struct timespec t;
     int64_t now, passed;

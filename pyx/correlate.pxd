@@ -15,6 +15,7 @@ result is not finite, and all is computed in the other way.
 
 from libc.string cimport memcmp, memset
 
+from upsampling._kernels.calls cimport Call, call_scratch, stopped
 from products cimport LANES, ROWS, VECTORS_BESIDE, real, vec, vload, vset
 from runs cimport copy_runs, count_of
 from tiles cimport Problem, Tile, copy_tile
@@ -263,10 +264,11 @@ cdef inline bint find_tile(const Correlated* of, Py_ssize_t number, Tile* tile, 
     return memcmp(before, tile.count, 3 * sizeof(Py_ssize_t)) == 0 and before[3] == tile.images
 
 
-cdef inline void do_correlated(
-    const Correlated* of, Py_ssize_t task, const char* x, const char* g, real* y, char* memory
-) noexcept nogil:
+cdef inline void do_correlated(const Correlated* of, Py_ssize_t task, Call* call, real* y) noexcept nogil:
     """Write the sums of a task to y, or to its range's copy of it."""
+    cdef const char* x = <const char*>call.array[0]
+    cdef const char* g = <const char*>call.array[1]
+    cdef char* memory = call_scratch(call)
     cdef Correlation s
     cdef Tile tile
     cdef Py_ssize_t unit[MOST_UNITS]
@@ -287,6 +289,8 @@ cdef inline void do_correlated(
         memset(y + i * s.y_row, 0, outputs * of.all_taps * sizeof(real))
     memset(&tile, 0, sizeof(Tile))
     for i in range(task * of.range, min(of.tiles, (task + 1) * of.range)):
+        if stopped(call):
+            break
         if not find_tile(of, i, &tile, &image):
             memset(memory, 0, of.channel_share * s.x_row * sizeof(real))
         s.units = copy_x(of, &tile, x + image * of.xs[0] + c * of.xs[1], channels, s.x_row, <real*>memory, unit)

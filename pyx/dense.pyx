@@ -20,7 +20,7 @@ from cython.parallel cimport parallel, prange
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
-from upsampling._kernels.calls cimport Call, call_scratch, enter, keep, leave, perform, stopped
+from upsampling._kernels.calls cimport Call, call_changes, call_scratch, enter, keep, leave, perform, stopped
 from exchanged cimport contract_exchanged, listed_in_blocks, most_blocks, most_taps, place_vectors, vectors_of
 from minimal cimport DEPTH, FILTERS, add_by_points, mark_images, pack_rows
 from packing cimport Column, Weights, are_finite, kernel_of, pack_unit, unit_of, weights_of
@@ -184,6 +184,7 @@ cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, 
     tasks = shares * images * of.axis[0].tiles * of.axis[1].tiles * of.axis[2].tiles
     if count_of(part.groups, together) * tasks < 4 * call.threads:
         together = 1
+    call_changes(call)
     with parallel(num_threads=call.threads):
         worker = call_scratch(call)
         lay_out(&of, careful, worker)
@@ -231,7 +232,7 @@ cdef bint pack(Call* call, const Pass* part, const real* w, Py_ssize_t size, rea
         first = task // units % pieces * piece
         c = task // (units * pieces) % count_of(of.channels, chunk) * chunk
         group = task // (units * pieces) // count_of(of.channels, chunk)
-        if first + unit * height < of.outputs:  # the last piece may be smaller
+        if first + unit * height < of.outputs and not stopped(call):  # the last piece may be smaller
             bad |= pack_task(
                 of, w + group * of.ws[0], w + size, packed + group * part.group_weights, first, unit, c,
                 min(chunk, of.channels - c),
@@ -274,11 +275,12 @@ cdef bint pack_by_points(Call* call, const Pass* part, const real* w, real* pack
             c = task // blocks % pieces * DEPTH
             group = task // blocks // pieces
             count = min(<Py_ssize_t>DEPTH, of.channels - c)
-            bad |= pack_rows(
-                w + group * of.ws[0] + c * of.ws[1], block * ROWS, of.outputs, count, of.ws, rows, of.outs,
-                of.tap + part.first[i], blocks * count * ROWS,
-                packed + group * part.group_weights + rows.weight + (c * rows.taps * blocks + block * count) * ROWS,
-            )
+            if not stopped(call):
+                bad |= pack_rows(
+                    w + group * of.ws[0] + c * of.ws[1], block * ROWS, of.outputs, count, of.ws, rows, of.outs,
+                    of.tap + part.first[i], blocks * count * ROWS,
+                    packed + group * part.group_weights + rows.weight + (c * rows.taps * blocks + block * count) * ROWS,
+                )
     return not bad
 
 
@@ -444,6 +446,7 @@ cdef class Packed:
         cdef Call call
         cdef Pass* part
         cdef Py_ssize_t i
+        call.cancel, call.ask, call.stop = NULL, NULL, 0
         self.count = passes.count
         self.weights = <real**>calloc(max(1, self.count), sizeof(real*))
         self.finite = <unsigned char*>calloc(max(1, self.count), 1)

@@ -17,6 +17,7 @@ outer.pyx. What is not finite spreads; then the result is not finite, and all is
 
 from libc.string cimport memset
 
+from upsampling._kernels.calls cimport Call, call_scratch, stopped
 from minimal cimport F23, F32, WHOLE, from_points, to_points
 from products cimport LANES, ROWS, Sums, add_products, real, vec, vload, vset, vstore
 from runs cimport copy_few, count_of, fill, transpose
@@ -392,10 +393,9 @@ cdef inline void deliver_taps(const Filtered* of, const Share* share) noexcept n
             c += LANES
 
 
-cdef inline void do_filtered(
-    const Filtered* of, Py_ssize_t task, const char* x, const char* g, real* y, char* memory
-) noexcept nogil:
+cdef inline void do_filtered(const Filtered* of, Py_ssize_t task, Call* call, real* y) noexcept nogil:
     """Write the sums of a task to y, or to its range's copy of it."""
+    cdef char* memory = call_scratch(call)
     cdef Share share
     cdef Piece piece
     cdef Py_ssize_t pieces = count_of(of.outputs, of.output_share), m, c, group, tile, end, block, done
@@ -409,8 +409,8 @@ cdef inline void do_filtered(
     task = task // of.groups
     share.channels = min(of.channel_share, of.channels - c)
     share.outputs = min(of.output_share, of.outputs - m)
-    share.x = x + (group * of.channels + c) * of.xs[1]
-    share.g = g + (group * of.outputs + m) * of.gs[1]
+    share.x = <const char*>call.array[0] + (group * of.channels + c) * of.xs[1]
+    share.g = <const char*>call.array[1] + (group * of.outputs + m) * of.gs[1]
     share.y = y + task * of.size + ((group * of.channels + c) * of.outputs + m) * taps
     share.width = width_of(of)
     share.rows = share.outputs * all_runs(of)
@@ -422,7 +422,7 @@ cdef inline void do_filtered(
     memset(memory, 0, filtered_room(of))
     tile = task * of.range
     end = min(of.tiles, tile + of.range)
-    while tile < end:
+    while tile < end and not stopped(call):
         block = min(of.block, end - tile)
         done = 0
         while done < block:

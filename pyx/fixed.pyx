@@ -73,6 +73,7 @@ cdef struct Job:
     int y_sums, y_unit  # as dot.h has them; 0 where it cannot
     Order order
     Py_ssize_t x0, x1, y0, y1
+    Call* call  # asked for each group of rows whether to stop: a task may be all of a picture
 
 
 cdef struct Scratch:
@@ -251,6 +252,8 @@ cdef void along_first(const Job* job, const Scratch* s) noexcept nogil:
     cdef const pixel* rows[16]
     cdef pixel* out[16]
     for y in range(job.y0, job.y1):
+        if stopped(job.call):
+            return
         before = start
         start = job.y.start[y]
         base += min(start - before, n)
@@ -284,7 +287,7 @@ cdef void across_first(const Job* job, const Scratch* s) noexcept nogil:
         first = first_sample(job)
         needed = sample_count(job)
     y = job.y0 - s.group
-    while y + s.group < job.y1:
+    while y + s.group < job.y1 and not stopped(job.call):
         y += s.group
         group = min(s.group, job.y1 - y)
         for r in range(group):
@@ -413,12 +416,12 @@ cdef void run(Call* call) noexcept nogil:
         list_windows(&all_of.windows, &job.x, job.channels, call.scratch)
     job.src = <const pixel*>call.array[0]
     job.dst = <pixel*>call.array[1]
+    job.call = call
     for task in prange(all_of.planes * bands * strips, num_threads=call.threads, schedule="dynamic"):
-        if not stopped(call):
-            run_part(
-                &job, call_scratch(call), task, strips, all_of.strip, bands, all_of.band, all_of.width, all_of.rows,
-                all_of.plane_in, all_of.plane_out,
-            )
+        run_part(
+            &job, call_scratch(call), task, strips, all_of.strip, bands, all_of.band, all_of.width, all_of.rows,
+            all_of.plane_in, all_of.plane_out,
+        )
 
 
 def resize(

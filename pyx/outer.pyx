@@ -22,7 +22,7 @@ filtering is: see filtered.pxd.
 from cython.parallel cimport prange
 from libc.string cimport memcmp, memcpy, memset
 
-from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
+from upsampling._kernels.calls cimport Call, call_changes, call_scratch, keep, perform, stopped
 from correlate cimport Correlated, correlated_room, correlated_tasks, do_correlated
 from filtered cimport Filtered, FilteredAxis, do_filtered, filtered_room, filtered_tasks
 from pixels cimport PANEL, PIXELS, Part, Problem, Work, copy_pixels, copy_region, find_pieces, lay_out
@@ -148,7 +148,7 @@ cdef Py_ssize_t room_of(const Part* part, Py_ssize_t block) noexcept nogil:
     return ((2 * panels_of(width, block) + sums + 4 * part.rows * part.taps * block) * sizeof(real) + 63) // 64 * 64
 
 
-cdef void do_part(const Problem* of, Part* part, char* memory) noexcept nogil:
+cdef void do_part(const Problem* of, Part* part, Call* call) noexcept nogil:
     """Compute and write the sums of a task."""
     cdef Work work
     cdef Py_ssize_t t, m, line, last = part.p1
@@ -156,14 +156,14 @@ cdef void do_part(const Problem* of, Part* part, char* memory) noexcept nogil:
     lay_out(of, part, &work)
     work.width = count_of(part.channels, LANES) * LANES
     work.pitch = min(work.width, PANEL)
-    work.rows = <real*>memory
+    work.rows = <real*>call_scratch(call)
     work.panels = work.rows + panels_of(work.width, of.block)
     work.sums = work.panels + panels_of(work.width, of.block)
     work.g = work.sums + part.outputs * part.lines * part.taps * work.width
     memset(work.rows, 0, (work.g - work.rows) * sizeof(real))
     for t in range(of.block):
         work.x_at[t] = t * work.pitch
-    while part.p0 < last:
+    while part.p0 < last and not stopped(call):
         part.p1 = min(part.p0 + of.block, last)
         find_pieces(of, part.p0, part.p1, part, &work)
         copy_pixels(of, part, &work)
@@ -223,9 +223,7 @@ cdef void split_up(const Problem* of, Py_ssize_t groups, Split* split) noexcept 
     split.ranges = count_of(of.all_pixels, step.p1)
 
 
-cdef void do_task(
-    const Problem* of, const Split* split, const char* x, const char* g, real* y, Py_ssize_t i, char* memory
-) noexcept nogil:
+cdef void do_task(const Problem* of, const Split* split, Py_ssize_t i, Call* call, real* y) noexcept nogil:
     """Task i, into y or into its range's copy of it."""
     cdef Part part = split.step
     cdef Py_ssize_t c, m, group, taps = part.taps
@@ -245,10 +243,10 @@ cdef void do_task(
     i = i // split.groups
     part.p0 = i * split.step.p1
     part.p1 = min(part.p0 + split.step.p1, of.all_pixels)
-    part.x = x + (group * of.channels + c) * of.xs[1]
-    part.g = g + (group * of.outputs + m) * of.gs[1]
+    part.x = <const char*>call.array[0] + (group * of.channels + c) * of.xs[1]
+    part.g = <const char*>call.array[1] + (group * of.outputs + m) * of.gs[1]
     part.y = y + i * split.size + ((group * of.channels + c) * of.outputs + m) * of.taps
-    do_part(of, &part, memory)
+    do_part(of, &part, call)
 
 
 # A call; its arrays are x, g and y.
@@ -269,9 +267,9 @@ cdef bint run_filtered(Job* job) noexcept nogil:
     cdef Py_ssize_t i
     cdef real* y = <real*>call.array[2]
     cdef real* sums = <real*>call.scratch if of.ranges > 1 else y
+    call_changes(call)
     for i in prange(filtered_tasks(of), num_threads=call.threads, schedule="dynamic"):
-        if not stopped(call):
-            do_filtered(of, i, <const char*>call.array[0], <const char*>call.array[1], sums, call_scratch(call))
+        do_filtered(of, i, call, sums)
     add_ranges(call, of.ranges, of.size)
     return call.stop or all_finite(y, of.size)
 
@@ -283,9 +281,9 @@ cdef bint run_along_pixels(Job* job) noexcept nogil:
     cdef Py_ssize_t i
     cdef real* y = <real*>call.array[2]
     cdef real* sums = <real*>call.scratch if of.ranges > 1 else y
+    call_changes(call)
     for i in prange(correlated_tasks(of), num_threads=call.threads, schedule="dynamic"):
-        if not stopped(call):
-            do_correlated(of, i, <const char*>call.array[0], <const char*>call.array[1], sums, call_scratch(call))
+        do_correlated(of, i, call, sums)
     add_ranges(call, of.ranges, of.size)
     return call.stop or all_finite(y, of.size)
 
@@ -301,11 +299,9 @@ cdef void run(Call* call) noexcept nogil:
         return
     if job.along_pixels and run_along_pixels(job):
         return
+    call_changes(call)
     for i in prange(split.ranges * split.tasks, num_threads=call.threads, schedule="dynamic"):
-        if not stopped(call):
-            do_task(
-                &job.of, split, <const char*>call.array[0], <const char*>call.array[1], sums, i, call_scratch(call)
-            )
+        do_task(&job.of, split, i, call, sums)
     add_ranges(call, split.ranges, split.size)
 
 

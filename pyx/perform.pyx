@@ -113,7 +113,7 @@ cdef int perform(Call* job, Py_ssize_t size, Run run) except -1:
     job.ask = NULL
     if in_main_thread():
         job.ask = ask_python
-    job.patience = job.pace = 1
+    call_changes(job)
     job.asked = 0
     job.scratch = NULL
     bytes = job.shared + job.each * job.threads

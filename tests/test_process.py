@@ -190,6 +190,10 @@ LONG_CALLS = {
         "ones(16, 128, 96, 96).astype('d'), ones(128, 256, 5, 5).astype('d')",
         "up.conv_transpose2d(*arrays, stride=2)",
     ),
+    "weights to pack": (
+        "ones(1, 4096, 48, 48), ones(4096, 768, 4, 4)",
+        "up.conv_transpose2d(*arrays, stride=2, padding=1)",
+    ),
     "weight gradient": (
         "ones(64, 128, 98, 98), ones(64, 256, 96, 96), ones(256, 128, 3, 3)",
         "up.conv_transpose2d_backward(*arrays, output_mask=(False, True, False))",

@@ -18,6 +18,7 @@ cdef extern from "call.h" nogil:
         char* scratch
     char* call_scratch(const Call* c)
     int stopped(Call* c)
+    void call_changes(Call* c)
 
 ctypedef void (*Run)(Call* job) noexcept nogil
 
