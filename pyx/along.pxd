@@ -18,6 +18,8 @@ cdef extern from "permute.h" nogil:
     """
     /* Inlined, so that loops over rows unroll and the sums stay in registers. */
     struct axis;
+    static inline __attribute__((always_inline)) void sum_vectors(
+        int, const real **, ptrdiff_t, const real *, ptrdiff_t, vec *);
     static inline __attribute__((always_inline)) void window_vectors(
         int, int, int, int, const struct axis *, const real **, ptrdiff_t, ptrdiff_t, real **, ptrdiff_t, ptrdiff_t,
         ptrdiff_t);
@@ -99,6 +101,21 @@ cdef struct Axis "axis":
     Py_ssize_t ahead
 
 
+cdef inline void sum_vectors "sum_vectors"(
+    int vectors, const real** x, Py_ssize_t at, const real* w, Py_ssize_t count, vec* v
+) noexcept nogil:
+    """Some vectors, from element `at` on, of the sum of w[j] * x[j] for j < count."""
+    cdef vec weight = vset(w[0])
+    cdef Py_ssize_t j
+    cdef int k
+    for k in range(vectors):
+        v[k] = weight * vload(x[0] + at + k * LANES)
+    for j in range(1, count):
+        weight = vset(w[j])
+        for k in range(vectors):
+            v[k] = vmadd(weight, vload(x[j] + at + k * LANES), v[k])
+
+
 cdef inline void window_vectors "window_vectors"(
     int rows, int taps, int windows, bint some, const Axis* axis, const real** x, Py_ssize_t origin, Py_ssize_t limit,
     real** y, Py_ssize_t target, Py_ssize_t begin, Py_ssize_t end
@@ -148,7 +165,7 @@ cdef inline void far_vectors "far_vectors"(
 ) noexcept nogil:
     """The same for one row by windows of any length; `summed`, the row is the sum of w[j] * x[j] for j < count."""
     cdef vec v[LONGEST]
-    cdef vec weight, value, total
+    cdef vec value, total
     cdef lanes at, counts = lanes_of(0)
     cdef Py_ssize_t e = begin, base, j, inner = axis.inner, pitch = axis.pitch
     cdef const real* source[CHUNK]
@@ -160,20 +177,13 @@ cdef inline void far_vectors "far_vectors"(
     while e < end:
         base = min(axis.least[e] - origin, limit)
         at = lanes_at(axis.first + e) - lanes_of(<lane>(base + origin))
-        for k in range(windows):
-            v[k] = vload(source[0] + base + k * LANES)
         if summed:
-            weight = vset(w[0])
+            sum_vectors(windows, source, base, w, count, v)
+        for k in range(0 if summed else windows):
+            v[k] = vload(source[0] + base + k * LANES)
+        for j in range(count if summed and axis.ahead else 0):
             for k in range(windows):
-                v[k] = weight * v[k]
-            for j in range(1, count):
-                weight = vset(w[j])
-                for k in range(windows):
-                    v[k] = vmadd(weight, vload(source[j] + base + k * LANES), v[k])
-            if axis.ahead:
-                for j in range(count):
-                    for k in range(windows):
-                        ask_for(x[j] + axis.ahead + base + k * LANES)
+                ask_for(x[j] + axis.ahead + base + k * LANES)
         weights = axis.spread + e
         if some:
             counts = lanes_at(axis.counts + e)
@@ -206,7 +216,7 @@ cdef inline void tap_vectors "tap_vectors"(
     cdef const real* weights
     cdef const lane* first
     cdef const lane* counts = NULL
-    cdef int r, k, t
+    cdef int r, t
     # Kept apart from what a store could change.
     for r in range(rows if rows else <int>count):
         source[r] = x[r]
@@ -238,11 +248,7 @@ cdef inline void tap_vectors "tap_vectors"(
                         if some:  # a sum of zeros may be -0
                             value = where_more(lanes_at(counts), t, value)
                 elif rows == 0:
-                    for k in range(each):
-                        v[k] = vset(w[0]) * vload(source[0] + base + k * LANES)
-                    for j in range(1, count):
-                        for k in range(each):
-                            v[k] = vmadd(vset(w[j]), vload(source[j] + base + k * LANES), v[k])
+                    sum_vectors(each, source, base, w, count, v)
                     value = pick_far(v, each, at)
                 else:
                     value = pick(window_at(source[r] + base, each), each, at)
@@ -306,18 +312,24 @@ cdef inline void some_vectors "some_vectors"(
         window_vectors(rows, taps, windows, some, axis, x, origin, limit, y, target, begin, end)
 
 
+cdef inline void find_whole(
+    const Axis* axis, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t* low, Py_ssize_t* high
+) noexcept nogil:
+    """Of the whole vectors of elements begin .. end - 1, those that have all taps: low .. high - 1."""
+    cdef Py_ssize_t stop = begin + (end - begin) // LANES * LANES
+    low[0] = min(begin + (max(axis.low - begin, 0) + LANES - 1) // LANES * LANES, stop)
+    high[0] = max(low[0], min(begin + max(axis.high - begin, 0) // LANES * LANES, stop))
+
+
 cdef inline void windows_of "windows_of"(
     int rows, int windows, const Axis* axis, const real** x, const real* w, Py_ssize_t count, Py_ssize_t origin,
     Py_ssize_t limit, real** y, Py_ssize_t target, Py_ssize_t end
 ) noexcept nogil:
     """Sum elements target .. end - 1, at least a vector; the last may overlap the one before it."""
-    cdef Py_ssize_t last = end - LANES, stop = target + (end - target) // LANES * LANES
-    cdef Py_ssize_t low = target + max(axis.low - target + LANES - 1, 0) // LANES * LANES
-    cdef Py_ssize_t high = target + max(axis.high - target, 0) // LANES * LANES
+    cdef Py_ssize_t last = end - LANES, stop = target + (end - target) // LANES * LANES, low, high
     cdef Py_ssize_t edge[6]
     cdef int taps = <int>axis.taps, k
-    low = min(low, stop)
-    high = max(low, min(high, stop))
+    find_whole(axis, target, end, &low, &high)
     if PERMUTES and rows == 0 and taps == 2 and count == 2:
         some_vectors(rows, 2, windows, False, axis, x, w, 2, origin, limit, y, target, low, high)
     elif PERMUTES and rows == ROWS and taps == 2:
@@ -398,9 +410,7 @@ cdef inline void by_windows(
             by_windows(axis, x + r, w, count, origin, limit, &to, min(rows, 1), begin, begin + LANES)
             copy_few(room, end - begin, y[r])
     elif TAPS_APART and axis.each:
-        low = begin + (max(axis.low - begin, 0) + LANES - 1) // LANES * LANES
-        low = min(low, begin + (end - begin) // LANES * LANES)
-        high = max(low, begin + (min(end, axis.high) - begin) // LANES * LANES)
+        find_whole(axis, begin, end, &low, &high)
         if axis.each != BY_PIXELS:
             limit += (axis.windows - axis.each) * LANES
             while high > low and axis.least[high - LANES] - origin + (taps - 1) * axis.inner > limit:

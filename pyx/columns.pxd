@@ -6,7 +6,7 @@
 
 from libc.string cimport memset
 
-from along cimport LANES, ROWS, Axis, madd, real, vec, vload, vmadd, vset, vstore
+from along cimport LANES, ROWS, Axis, madd, real, sum_vectors, vec, vload, vmadd, vset, vstore
 
 cdef extern from "transpose.h" nogil:
     """
@@ -174,21 +174,15 @@ cdef inline void some_pixels "some_pixels"(
     cdef vec total[PIXEL_VECTORS]
     cdef vec value[PIXEL_VECTORS]
     cdef vec weight
-    cdef Py_ssize_t t, j
+    cdef Py_ssize_t t
     cdef int k
     for k in range(vectors):
         total[k] = vset(0)
     for t in range(taps):
-        for k in range(vectors):
-            value[k] = vload(x[0] + at + k * LANES)
         if count:
-            weight = vset(w[0])
-            for k in range(vectors):
-                value[k] = weight * value[k]
-            for j in range(1, count):
-                weight = vset(w[j])
-                for k in range(vectors):
-                    value[k] = vmadd(weight, vload(x[j] + at + k * LANES), value[k])
+            sum_vectors(vectors, x, at, w, count, value)
+        for k in range(0 if count else vectors):
+            value[k] = vload(x[0] + at + k * LANES)
         weight = vset(weights[t])
         for k in range(vectors):
             total[k] = vmadd(weight, value[k], total[k]) if t else weight * value[k]

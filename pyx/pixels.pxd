@@ -15,6 +15,12 @@ cdef extern from "transpose.h" nogil:
 cdef enum:
     PIXELS = 64  # most of a block
 
+# How the numbers of g that the taps of a block's pixels meet are copied.
+cdef enum Layout:
+    WHOLE_RUNS  # of a row, each number once
+    TAPS_OF_PIXEL  # the taps of a pixel, then those of the next
+    PIXELS_OF_TAP  # all pixels' numbers for a tap, then those for the next
+
 cdef struct Problem:
     Py_ssize_t channels  # of a group, as are outputs
     Py_ssize_t outputs
@@ -61,6 +67,7 @@ cdef struct Work:
     Py_ssize_t pixels
     Py_ssize_t x_at[PIXELS]
     Py_ssize_t g_at[PIXELS]
+    Layout layout
     Py_ssize_t tap_step  # from tap to tap in the copies of g
     Py_ssize_t pixel_step
     Py_ssize_t region  # numbers in the copies for one output channel
@@ -76,17 +83,19 @@ cdef inline void lay_out(const Problem* of, const Part* part, Work* work) noexce
     """Choose how copies of g lie: no region is longer than twice as many pixels as a block has for each tap."""
     cdef Py_ssize_t most = 2 * part.taps * of.block, lines = count_of(part.taps * sizeof(real), 64) // 2 * 2 + 1
     if of.stride[2] <= 2 * part.taps and of.dilation[2] < of.block:
-        # Whole runs of a row; or, where pixels would lie in few sets of the first cache, the taps of each pixel apart.
+        work.layout = WHOLE_RUNS
         work.pixel_step = of.stride[2]
         work.tap_step = of.dilation[2]
         work.region = of.block * of.stride[2]
         work.region += (of.block // of.size[2] + 2) * ((part.taps - 1) * of.dilation[2] + 1)
-        if of.stride[2] * sizeof(real) % 512 == 0:
+        if of.stride[2] * sizeof(real) % 512 == 0:  # the pixels would lie in few sets of the first cache
+            work.layout = TAPS_OF_PIXEL
             work.pixel_step = lines * 64 // <Py_ssize_t>sizeof(real)
             work.tap_step = 1
             work.region = of.block * work.pixel_step
         if work.region <= most:
             return
+    work.layout = PIXELS_OF_TAP
     work.pixel_step = 1
     work.tap_step = of.block
     work.region = part.taps * of.block
@@ -144,7 +153,7 @@ cdef inline void find_pieces(
         piece.at = at
         for t in range(piece.count):
             work.g_at[p - p0 + t] = at + t * work.pixel_step
-        if work.tap_step == of.block:
+        if work.layout == PIXELS_OF_TAP:
             at += piece.count
         else:
             at += (piece.count - 1) * work.pixel_step + (part.taps - 1) * work.tap_step + 1
@@ -174,10 +183,10 @@ cdef inline void copy_region(
         at = row_of(of, piece, line)
         first = piece.index[2] * of.stride[2] + part.first_tap * of.dilation[2] - of.padding[2]
         count = (piece.count - 1) * work.pixel_step + (part.taps - 1) * work.tap_step + 1
-        if work.tap_step == of.block:
+        if work.layout == PIXELS_OF_TAP:
             step, count, runs = of.stride[2], piece.count, part.taps
             apart, copied = of.dilation[2], of.block
-        elif work.pixel_step != of.stride[2]:
+        elif work.layout == TAPS_OF_PIXEL:
             step, count, runs = of.dilation[2], part.taps, piece.count
             apart, copied = of.stride[2], work.pixel_step
         for k in range(runs):
