@@ -63,15 +63,21 @@ def distances(case: Case) -> tuple[np.ndarray, np.ndarray]:
     return np.array(ours), np.array(theirs)
 
 
-# Layers whose chains had the largest errors beside PyTorch's: few pixels, small groups, planes of one or two axes.
+# Layers whose chains had the largest errors beside PyTorch's: few pixels, small groups, planes of one or two axes,
+# many channels on one axis, and minimal filtering on three.
 GRADIENTS: dict[str, Case] = {
     "1d k3, 96 channels in each of 8 groups": conv(1, (1, 768, 52), (768, 8, 3), groups=8),
     "1d k3 s2, 8 channels in each of 4 groups": conv(1, (1, 32, 40), (32, 4, 3), stride=2, groups=4),
+    "1d k12, 200 channels": conv(1, (1, 200, 213), (200, 2, 12)),
+    "1d k12, 512 channels": conv(1, (1, 512, 60), (512, 4, 12)),
+    "1d k3, 256 channels": conv(1, (1, 256, 120), (256, 4, 3)),
     "1d k1, 64 pixels": conv(1, (1, 16, 64), (16, 2, 1)),
     "1d k1, 32 outputs in 4 groups": conv(1, (1, 32, 40), (32, 32, 1), groups=4),
     "2d k2 s2, 63 pixels": conv(2, (1, 64, 7, 9), (64, 4, 2, 2), stride=2, groups=8),
     "2d k4 s2, 16 pixels": conv(2, (1, 64, 4, 4), (64, 16, 4, 4), stride=2, padding=1),
     "3d k2 s2": conv(3, (1, 16, 4, 4, 4), (16, 8, 2, 2, 2), stride=2),
+    "3d k3, 50 channels": conv(3, (1, 50, 6, 6, 6), (50, 33, 3, 3, 3)),
+    "3d k3, 64 channels": conv(3, (1, 64, 6, 6, 6), (64, 33, 3, 3, 3)),
 }
 
 

@@ -18,12 +18,17 @@ COPIES = 2**19  # bytes of a task's copies of x
 PACKED, PIECEWISE, TURNED, IN_PLACE = range(4)  # where tasks find weights: see pyx/tiles.pxd
 
 
-# By how much the variance of rounding errors may exceed that of sums over all channels first, then over the taps, and
-# the least that chains of equal length can have. The first is what PyTorch mostly does, the second what it comes near
-# to where groups or planes are small.
+# By how much the variance of rounding errors may exceed the least that chains of equal length can have and, of results,
+# that of sums over all channels first, then over the taps. The second is what PyTorch mostly does with strides, the
+# first what it comes near to where groups or planes are small. With stride 1 it is more exact, most where channels are
+# many; for an input's gradient it has one chain for all channels and taps.
+LEAST = 2.2
+LEAST_OF_STRIDE_1 = 1.75
+LEAST_OF_MANY = 1.1
+MANY = 64  # channels on one axis,
+MANY_PRODUCTS = 4096  # or products of an output on several
 VARIANCE = 1.05
-LEAST = 1.75
-LEAST_OF_GRADIENTS = 2.2  # PyTorch has one chain for all channels and taps of an input's gradient
+TOGETHER = 128  # channels that a product of matrices may sum apart from others
 
 
 def _taps_of(axis: Size, forward: bool) -> dict[int, int]:
@@ -41,6 +46,15 @@ def _roundings(chain: float, chains: int) -> float:
     return chains * chain * (chain + 1) / 2 + chain * (chains * (chains + 1) / 2 - 1)
 
 
+def _least(channels: int, axes: tuple[Size, ...], forward: bool) -> float:
+    """Return by how much the variance may exceed the least."""
+    longer = [axis for axis in axes if axis[2] > 1]
+    if not forward or not longer or any(axis[5] % axis[3] for axis in longer):  # a stride divides its dilation: as if 1
+        return LEAST
+    many = channels > MANY if len(longer) == 1 else channels * prod(axis[2] for axis in longer) > MANY_PRODUCTS
+    return LEAST_OF_MANY if many else LEAST_OF_STRIDE_1
+
+
 @lru_cache(maxsize=512)
 def block_of(channels: int, axes: tuple[Size, ...], forward: bool) -> int:
     """Return how many channels one chain of additions takes: fewer, the more taps an output has.
@@ -51,10 +65,11 @@ def block_of(channels: int, axes: tuple[Size, ...], forward: bool) -> int:
         (prod(taps), prod(counts))
         for taps, counts in (zip(*each, strict=True) for each in product(*(_taps_of(a, forward).items() for a in axes)))
     ]
-    least_of_all = sum(count * (channels * taps) ** 1.5 for taps, count in phases)
-    limit = LEAST_OF_GRADIENTS * least_of_all
+    limit = _least(channels, axes, forward) * sum(count * (channels * taps) ** 1.5 for taps, count in phases)
     if forward:
-        limit = min(VARIANCE * sum(count * _roundings(channels, taps) for taps, count in phases), LEAST * least_of_all)
+        pieces = ceil(channels, TOGETHER)
+        first = sum(count * _roundings(channels / pieces, taps * pieces) for taps, count in phases)
+        limit = min(limit, VARIANCE * first)
     block = best = 64 if max(phases)[0] <= 3 else 32
     least = float("inf")
     while block:
