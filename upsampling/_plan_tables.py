@@ -48,7 +48,7 @@ def _roundings(chain: float, chains: int) -> float:
 
 def _least(channels: int, axes: tuple[Size, ...], forward: bool) -> float:
     """Return by how much the variance may exceed the least."""
-    longer = [axis for axis in axes if axis[2] > 1]
+    longer = [axis for axis in axes if axis[0] > 1 and axis[2] > 1]
     if not forward or not longer or any(axis[5] % axis[3] for axis in longer):  # a stride divides its dilation: as if 1
         return LEAST
     many = channels > MANY if len(longer) == 1 else channels * prod(axis[2] for axis in longer) > MANY_PRODUCTS
