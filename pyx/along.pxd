@@ -179,8 +179,9 @@ cdef inline void far_vectors "far_vectors"(
         at = lanes_at(axis.first + e) - lanes_of(<lane>(base + origin))
         if summed:
             sum_vectors(windows, source, base, w, count, v)
-        for k in range(0 if summed else windows):
-            v[k] = vload(source[0] + base + k * LANES)
+        else:
+            for k in range(windows):
+                v[k] = vload(source[0] + base + k * LANES)
         for j in range(count if summed and axis.ahead else 0):
             for k in range(windows):
                 ask_for(x[j] + axis.ahead + base + k * LANES)

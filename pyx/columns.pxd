@@ -181,8 +181,9 @@ cdef inline void some_pixels "some_pixels"(
     for t in range(taps):
         if count:
             sum_vectors(vectors, x, at, w, count, value)
-        for k in range(0 if count else vectors):
-            value[k] = vload(x[0] + at + k * LANES)
+        else:
+            for k in range(vectors):
+                value[k] = vload(x[0] + at + k * LANES)
         weight = vset(weights[t])
         for k in range(vectors):
             total[k] = vmadd(weight, value[k], total[k]) if t else weight * value[k]

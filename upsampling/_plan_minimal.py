@@ -32,7 +32,7 @@ from ._plan_tables import (
     places,
 )
 
-CHAIN = 32  # channels in a chain of additions, as in minimal.pxd, and
+CHAIN = 32  # channels in a chain of additions, as in minimal.pxd,
 DEPTH = 64  # channels transformed at once
 MOST_PHASES = 100  # of a pass: with more, tiles of so few lanes are left that it was twice as slow (3d, k4 s2: 216)
 MOST_POINTS = 128  # of the gradient with respect to the input
@@ -232,6 +232,9 @@ def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
     domain = [problem.batch, *(int(axis.phases.counts.max()) for axis in axes)]
     points = [prod(f.points(axis.outs) for f, axis in zip(part, axes, strict=True)) for part in parts]
     products = [p * _rows(part) for p, part in zip(points, parts, strict=True)]
+    outs = [axis.outs for axis in axes]
+    chains = [ceil(problem.channels, _chain(problem.channels, _kinds(part, outs))) for part in parts]
+    chained = sum(p * count for p, count in zip(products, chains, strict=True))
     sums = prod(len(axis.phases.start) for axis in axes)
     # Shares begin with a block of rows in every part.
     unit = lcm(*(problem.rows // gcd(problem.rows, _rows(part)) for part in parts))
@@ -250,12 +253,19 @@ def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
             kept = share * (sums + max(products)) + chunk * max(points)
             large = kept * vectors * problem.lanes * problem.itemsize + copied > SCRATCH
             work = share * sum(products) * problem.channels * (vectors / 2 + 0.25)
-            work += share * vectors * (sum(products) * (2 * ceil(problem.channels, CHAIN) + 3) + sums * 6)
+            work += share * vectors * (2 * chained + sum(products) * 3 + sums * 6)
             cost = ceil(tiles * ceil(problem.outputs, share), problem.threads) * (work + shared)
             if (large, cost) < best:
                 best, chosen = (large, cost), tile._replace(share=share, chunk=chunk)
     assert chosen is not None
     return chosen
+
+
+def _chain(channels: int, kinds: list[int]) -> int:
+    """Return the channels of a chain, as channels_of_chain in minimal.pxd does."""
+    if kinds == [F23] * 3:
+        return CHAIN // 2 if channels >= DEPTH else CHAIN // 4
+    return CHAIN
 
 
 def _shares(problem: Problem, tiles: int, unit: int) -> set[int]:
