@@ -24,7 +24,7 @@ from upsampling._kernels.calls cimport Call, call_changes, call_scratch, enter, 
 from exchanged cimport contract_exchanged, listed_in_blocks, most_blocks, most_taps, place_vectors, vectors_of
 from minimal cimport DEPTH, FILTERS, add_by_points, mark_images, pack_rows
 from packing cimport Column, Weights, are_finite, kernel_of, pack_unit, unit_of, weights_of
-from products cimport BLOCK_PIXELS, GROUP, LANES, ROWS, real
+from products cimport BLOCK_PIXELS, GROUP, LANES, ROWS, Sums, add_in_turn, real
 from rows cimport add_channels, pack_blocks, place_blocks
 from runs cimport all_finite, count_of, fill, pointer, take
 from tiles cimport (
@@ -34,6 +34,10 @@ from tiles cimport (
 cdef extern from "simd.h" nogil:
     void* scratch(size_t bytes)
     void free_scratch(void* start)
+
+
+cdef void products_in_turn "products_in_turn"(const Sums* s, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
+    add_in_turn(s, first, end)
 
 
 cdef Py_ssize_t room_of(const Problem* of) noexcept nogil:

@@ -330,7 +330,7 @@ cdef inline void add_block(const Filtered* of, const Share* share, Py_ssize_t ti
         while row < share.rows:
             sums.a = share.g_points + point * of.block * share.pitch + row
             sums.y = share.sums + (point * share.rows + row) * share.width
-            add_products(min(ROWS, share.rows - row), &sums, share.channels)
+            add_products(min(ROWS, share.rows - row), &sums, 0, share.channels)
             row += ROWS
 
 

@@ -48,7 +48,7 @@ cdef enum:
 
 
 cdef void add_pixels "pixel_products"(int rows, const Sums* sums, Py_ssize_t lanes) noexcept nogil:
-    add_products_apart(rows, sums, lanes)
+    add_products_apart(rows, sums, 0, lanes)
 
 
 cdef void add_without_outside(const Sums* sums, Py_ssize_t rows, Py_ssize_t lanes, const real* outside) noexcept nogil:
@@ -70,7 +70,7 @@ cdef void add_without_outside(const Sums* sums, Py_ssize_t rows, Py_ssize_t lane
             sums.y[m * sums.y_row + v] += chain[v]
 
 
-cdef Py_ssize_t chain_of(double pixels) noexcept nogil:
+cdef Py_ssize_t pixels_of_chain(double pixels) noexcept nogil:
     """The longest chain with which the estimated variance of rounding errors, pixels * (chain + chains) / 2, is at most
     1.4 times the least: few pixels in one chain had 2.1 times PyTorch's error, with 1.75 times the least 1.6 times."""
     cdef Py_ssize_t chain = PIXELS
@@ -379,7 +379,7 @@ def weight_gradient(
     of.pixels = x.shape[2]
     of.all_pixels = x.shape[0] * x.shape[2]
     of.block = min(<Py_ssize_t>PIXELS, count_of(of.all_pixels, 16) * 16)  # what is not filled is copied all the same
-    of.chain = chain_of(of.all_pixels)
+    of.chain = pixels_of_chain(of.all_pixels)
     of.taps = y.shape[2]
     of.last = x.strides[1] == sizeof(real) and x.strides[2] != sizeof(real)
     for i in range(3):

@@ -40,8 +40,11 @@ cdef extern from "simd.h" nogil:
     struct sums;
     static inline __attribute__((always_inline)) void block_products(
         int, int, int, const struct sums *, ptrdiff_t, ptrdiff_t);
-    static inline __attribute__((always_inline)) void row_products(int, int, const struct sums *, ptrdiff_t);
-    static inline __attribute__((always_inline)) void rows_products(int, int, const struct sums *, ptrdiff_t);
+    static inline __attribute__((always_inline)) void row_products(int, int, const struct sums *, ptrdiff_t, ptrdiff_t);
+    static inline __attribute__((always_inline)) void rows_products(int, int, const struct sums *, ptrdiff_t,
+        ptrdiff_t);
+    static inline __attribute__((always_inline)) void step_products(int, int, ptrdiff_t, const real *, const real *,
+        vec *);
     """
     ctypedef float real
     ctypedef float vec
@@ -75,105 +78,134 @@ cdef struct Sums "sums":
     const real* last
 
 
+cdef enum:
+    WIDEST = 6  # most vectors at once
+
+cdef enum Place:  # of rows of a
+    APART  # a_row numbers
+    BESIDE  # one number after the other: reached without an addition each
+    IN_TURN  # so, and those of a step begin ROWS numbers after those of the step before: these are not looked up
+
+
+cdef inline void add_step "step_products"(
+    int rows, int vectors, Py_ssize_t row, const real* a, const real* b, vec* total
+) noexcept nogil:
+    """Add the products of one channel and tap; total is [row][WIDEST]."""
+    cdef vec part[WIDEST]
+    cdef int m, v
+    for v in range(vectors):
+        part[v] = vload(b + v * LANES)
+    for m in range(rows):
+        for v in range(vectors):
+            total[m * WIDEST + v] = total[m * WIDEST + v] + a[m * row] * part[v]
+
+
 cdef inline void products "block_products"(
-    int rows, int vectors, int near, const Sums* s, Py_ssize_t first, Py_ssize_t end
+    int rows, int vectors, int place, const Sums* s, Py_ssize_t first, Py_ssize_t end
 ) noexcept nogil:
     """All of the sum for each of `rows` rows and lanes `first` to `end`, `vectors` vectors at a time.
 
-    Rows of a that are near, one number after the other, are reached without an addition each. Zeroing and storing lie
-    inside of the loop over lanes: else GCC keeps a second copy of the sums in memory.
+    Zeroing and storing lie inside of the loop over lanes: else GCC keeps a second copy of the sums in memory.
     """
-    cdef vec total[8][6]
-    cdef vec part[6]
-    cdef Py_ssize_t _i, e, row = 1 if near else s.a_row, y_row = s.y_row, inner = s.inner
-    cdef Py_ssize_t ahead = s.outer * s.inner * ROWS if near else 32 * LANES
+    cdef vec total[8 * WIDEST]
+    cdef Py_ssize_t _i, e, row = s.a_row if place == APART else 1, y_row = s.y_row, inner = s.inner
+    cdef Py_ssize_t ahead = 32 * LANES if place == APART else s.outer * s.inner * ROWS
     cdef int m, v
     cdef bint adding = s.after == NULL and not s.fresh
     cdef const Py_ssize_t* a_at = s.a_at
     cdef const Py_ssize_t* b_at = s.b_at
     cdef const real* a
     cdef const real* b
-    cdef const real* ae
-    cdef const real* be
     cdef real* y = s.y if s.after == NULL else s.after
     while first < end:
         a = s.a
         b = s.b + first
-        if s.before == NULL:
-            for m in range(rows):
-                for v in range(vectors):
-                    total[m][v] = vset(0)
-        else:
-            for m in range(rows):
-                for v in range(vectors):
-                    total[m][v] = vload(s.before + first + m * y_row + v * LANES)
+        for m in range(rows):
+            for v in range(vectors):
+                total[m * WIDEST + v] = vset(0) if s.before == NULL else vload(s.before + first + m * y_row + v * LANES)
         for _i in range(s.outer):
-            for e in range(inner):
-                ae = a + a_at[e]
-                be = b + b_at[e]
-                if near or vectors < 3:
-                    ask_for(ae + ahead)
-                for v in range(vectors):
-                    part[v] = vload(be + v * LANES)
-                for m in range(rows):
-                    for v in range(vectors):
-                        total[m][v] = total[m][v] + ae[m * row] * part[v]
-            a += s.a_step
+            if place == IN_TURN:
+                for e in range(0, inner - 1, 2):
+                    ask_for(a + ahead)
+                    if 2 * ROWS * sizeof(real) > 64:
+                        ask_for(a + ahead + ROWS)
+                    add_step(rows, vectors, 1, a, b + b_at[e], total)
+                    add_step(rows, vectors, 1, a + ROWS, b + b_at[e + 1], total)
+                    a += 2 * ROWS
+                if inner % 2:
+                    ask_for(a + ahead)
+                    add_step(rows, vectors, 1, a, b + b_at[inner - 1], total)
+                    a += ROWS
+            else:
+                for e in range(inner):
+                    if place == BESIDE or vectors < 3:
+                        ask_for(a + a_at[e] + ahead)
+                    add_step(rows, vectors, row, a + a_at[e], b + b_at[e], total)
+                a += s.a_step
             b += s.b_step
         if adding:
             for m in range(rows):
                 for v in range(vectors):
-                    total[m][v] = vload(y + first + m * y_row + v * LANES) + total[m][v]
+                    total[m * WIDEST + v] = vload(y + first + m * y_row + v * LANES) + total[m * WIDEST + v]
         if s.last != NULL:
             for m in range(rows):
                 for v in range(vectors):
-                    total[m][v] = total[m][v] + vset(s.last[m])
+                    total[m * WIDEST + v] = total[m * WIDEST + v] + vset(s.last[m])
         for m in range(rows):
             for v in range(vectors):
-                vstore(y + first + m * y_row + v * LANES, total[m][v])
+                vstore(y + first + m * y_row + v * LANES, total[m * WIDEST + v])
         first += vectors * LANES
 
 
-cdef inline void along "row_products"(int rows, int near, const Sums* s, Py_ssize_t lanes) noexcept nogil:
-    """All of the sum for `rows` rows and `lanes` lanes, rounded up to whole vectors."""
+cdef inline void along "row_products"(
+    int rows, int place, const Sums* s, Py_ssize_t first, Py_ssize_t lanes
+) noexcept nogil:
+    """All of the sum for `rows` rows and lanes `first` to `lanes`, rounded up to whole vectors."""
     cdef Py_ssize_t whole = (lanes + LANES - 1) // LANES * LANES
-    cdef Py_ssize_t wide = whole - whole % (VECTORS_BESIDE(rows) * LANES)
+    cdef Py_ssize_t wide = whole - (whole - first) % (VECTORS_BESIDE(rows) * LANES)
     cdef Py_ssize_t pairs = whole - (whole - wide) % (2 * LANES)
-    products(rows, VECTORS_BESIDE(rows), near, s, 0, wide)
-    products(rows, 2, near, s, wide, pairs)
-    products(rows, 1, near, s, pairs, whole)
+    products(rows, VECTORS_BESIDE(rows), place, s, first, wide)
+    products(rows, 2, place, s, wide, pairs)
+    products(rows, 1, place, s, pairs, whole)
 
 
-cdef inline void of_rows "rows_products"(int rows, int near, const Sums* s, Py_ssize_t lanes) noexcept nogil:
+cdef inline void of_rows "rows_products"(
+    int rows, int place, const Sums* s, Py_ssize_t first, Py_ssize_t lanes
+) noexcept nogil:
     if ROWS >= 8 and rows == 8:
-        along(8, near, s, lanes)
+        along(8, place, s, first, lanes)
     elif ROWS >= 7 and rows == 7:
-        along(7, near, s, lanes)
+        along(7, place, s, first, lanes)
     elif ROWS >= 6 and rows == 6:
-        along(6, near, s, lanes)
+        along(6, place, s, first, lanes)
     elif ROWS >= 5 and rows == 5:
-        along(5, near, s, lanes)
+        along(5, place, s, first, lanes)
     elif rows == 4:
-        along(4, near, s, lanes)
+        along(4, place, s, first, lanes)
     elif rows == 3:
-        along(3, near, s, lanes)
+        along(3, place, s, first, lanes)
     elif rows == 2:
-        along(2, near, s, lanes)
+        along(2, place, s, first, lanes)
     else:
-        along(1, near, s, lanes)
+        along(1, place, s, first, lanes)
 
 
-cdef inline void add_products(int rows, const Sums* s, Py_ssize_t lanes) noexcept nogil:
-    """The sum for 1 to ROWS rows, whose numbers in a are neighbours, and any number of lanes, in whole vectors."""
+cdef inline void add_products(int rows, const Sums* s, Py_ssize_t first, Py_ssize_t lanes) noexcept nogil:
+    """The sum for 1 to ROWS rows, whose numbers in a are neighbours, and lanes `first` to `lanes`, in whole vectors."""
     if NEAR:
-        of_rows(rows, 1, s, lanes)
+        of_rows(rows, BESIDE, s, first, lanes)
     else:
-        add_products_apart(rows, s, lanes)
+        add_products_apart(rows, s, first, lanes)
 
 
-cdef inline void add_products_apart(int rows, const Sums* s, Py_ssize_t lanes) noexcept nogil:
-    """The same for rows that are a_row apart in a."""
-    of_rows(rows, 0, s, lanes)
+cdef inline void add_in_turn(const Sums* s, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
+    """The sum for ROWS rows that lie IN_TURN, and for some lanes, VECTORS_BESIDE(ROWS) vectors at a time."""
+    products(ROWS, VECTORS_BESIDE(ROWS), IN_TURN, s, first, end)
+
+
+cdef inline void add_products_apart(int rows, const Sums* s, Py_ssize_t first, Py_ssize_t lanes) noexcept nogil:
+    """As add_products for rows that are a_row apart in a."""
+    of_rows(rows, APART, s, first, lanes)
 
 
 cdef inline void add_without_outside(

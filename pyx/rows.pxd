@@ -5,11 +5,20 @@ weights, or else parts; blocks of rows; blocks of channels. See dense.pyx for wh
 """
 
 from packing cimport Column, Weights, kernel_of, pack_unit, turn_unit, unit_of, weights_of
-from products cimport ROWS, Sums, add_products, add_products_apart, add_without_outside, real
+from products cimport (
+    LANES, NEAR, ROWS, VECTORS_BESIDE, Sums, add_products, add_products_apart, add_without_outside, real,
+)
 from runs cimport count_of
 from tiles cimport (
     IN_PLACE, MOST_PHASES, PIECEWISE, TURNED, Part, Problem, Tile, copy_tile, find_taps, listed_of, repeat_taps,
 )
+
+cdef extern from "simd.h" nogil:
+    """
+    /* Not inlined, for beside the other loops it would make those of few rows slower; see dense.pyx. */
+    static __attribute__((noinline)) void products_in_turn(const struct sums *, ptrdiff_t, ptrdiff_t);
+    """
+    void products_in_turn(const Sums* s, Py_ssize_t first, Py_ssize_t end)
 
 # Where the weights of some rows of a part lie; of rows that are packed `row` is 1.
 cdef struct Rows:
@@ -25,6 +34,15 @@ cdef inline Py_ssize_t from_channel(const Problem* of, const Part* part) noexcep
     return (kernel_of(of) if of.weights == TURNED else part.taps) * ROWS
 
 
+cdef inline void add_products_in_turn(int rows, bint in_turn, const Sums* s, Py_ssize_t lanes) noexcept nogil:
+    """As add_products for all lanes; `in_turn`, a's numbers for a step follow those for the one before."""
+    cdef Py_ssize_t first = 0, wide = VECTORS_BESIDE(ROWS) * LANES
+    if NEAR and in_turn and rows == ROWS:
+        first = (lanes + LANES - 1) // wide * wide
+        products_in_turn(s, 0, first)
+    add_products(rows, s, first, lanes)
+
+
 cdef inline void add_rows(
     const Problem* of, const Tile* tile, Py_ssize_t number, const Rows* weights, Py_ssize_t row, Py_ssize_t rows,
     Py_ssize_t c0, Py_ssize_t channels,
@@ -35,6 +53,7 @@ cdef inline void add_rows(
     cdef Sums sums
     cdef Py_ssize_t end = row + rows, at, count, c, chain, last, i, m = row // part.phases, phase = 0
     cdef Py_ssize_t listed = listed_of(of, of.taps)
+    cdef bint in_turn = of.weights <= PIECEWISE and tile.reached[number] == part.taps
     cdef real bias[ROWS]
     sums.a_row = weights.row
     sums.a_step = from_channel(of, part)
@@ -67,9 +86,9 @@ cdef inline void add_rows(
             if of.careful:
                 add_without_outside(&sums, count, tile.lanes, tile.outside - tile.copied)
             elif weights.row == 1:
-                add_products(count, &sums, tile.lanes)
+                add_products_in_turn(count, in_turn, &sums, tile.lanes)
             else:
-                add_products_apart(count, &sums, tile.lanes)
+                add_products_apart(count, &sums, 0, tile.lanes)
             c += of.block
         w += weights.block
         row += ROWS
