@@ -2,13 +2,14 @@
 
 from libc.string cimport memcpy
 
-from products cimport LANES, real
-from runs cimport copy, copy_runs, count_of, fill, transpose
+from products cimport LANES, real, vec, vset, vstore
+from runs cimport copy, copy_few, copy_runs, count_of, fill, transpose
 
 cdef extern from "transpose.h" nogil:
     """
     #define PANEL (6 * LANES)
     """
+    void interleave_vectors(vec* v, int n)
     enum:
         PANEL
 
@@ -101,38 +102,70 @@ cdef inline void lay_out(const Problem* of, const Part* part, Work* work) noexce
     work.region = part.taps * of.block
 
 
+cdef inline void turn_square(
+    const real* from_, Py_ssize_t from_row, Py_ssize_t rows, Py_ssize_t columns, real* to, Py_ssize_t to_row
+) noexcept nogil:
+    """As transpose, of at most LANES rows and columns; whole vectors are written, zeros where there are fewer rows."""
+    cdef vec v[LANES]
+    cdef Py_ssize_t i
+    if rows == LANES and columns == LANES:
+        transpose(from_, from_row, LANES, LANES, to, to_row)
+        return
+    for i in range(LANES):
+        v[i] = vset(0)
+    for i in range(rows):
+        copy_few(from_ + i * from_row, columns, <real*>&v[i])
+    interleave_vectors(v, LANES)
+    for i in range(columns):
+        vstore(to + i * to_row, v[i])
+
+
+cdef inline void turn_pixels(
+    const real* from_, Py_ssize_t from_row, Py_ssize_t channels, Py_ssize_t count, Py_ssize_t block, Py_ssize_t pitch,
+    real* panels,
+) noexcept nogil:
+    """Turn rows of pixels, one for each channel, into pixels of the panels, square by square."""
+    cdef Py_ssize_t c = 0, t
+    while c < channels:
+        t = 0
+        while t < count:
+            turn_square(
+                from_ + c * from_row + t, from_row, min(LANES, channels - c), min(LANES, count - t),
+                panels + c // PANEL * PANEL * block + c % PANEL + t * pitch, pitch,
+            )
+            t += LANES
+        c += LANES
+
+
 cdef inline void copy_pixels(const Problem* of, const Part* part, Work* work) noexcept nogil:
-    """Fill the panels with the channels of the pixels of a block."""
-    cdef Py_ssize_t i, c, t, channels = part.channels
-    cdef Piece* piece
+    """Fill the panels with the channels of the pixels of a block, image by image."""
+    cdef Py_ssize_t p = part.p0, at, c, t, count, channels = part.channels
+    cdef bint in_place = of.xs[2] == sizeof(real) and of.pixels >= LANES
     cdef const char* q
-    cdef real* to
-    for i in range(work.pieces):
-        piece = &work.piece[i]
-        q = part.x + piece.p // of.pixels * of.xs[0] + piece.p % of.pixels * of.xs[2]
-        to = work.rows + piece.p - part.p0
+    while p < part.p1:
+        at = p - part.p0
+        count = min(part.p1 - p, of.pixels - p % of.pixels)
+        q = part.x + p // of.pixels * of.xs[0] + p % of.pixels * of.xs[2]
         if of.last:
-            for t in range(piece.count):
-                to = work.panels + (piece.p - part.p0 + t) * work.pitch
+            for t in range(count):
                 c = 0
                 while c < channels:
-                    memcpy(to + c * of.block, q + c * sizeof(real), min(channels - c, PANEL) * sizeof(real))
+                    memcpy(
+                        work.panels + (at + t) * work.pitch + c * of.block, q + t * of.xs[2] + c * sizeof(real),
+                        min(channels - c, PANEL) * sizeof(real),
+                    )
                     c += PANEL
-                q += of.xs[2]
+        elif in_place:
+            turn_pixels(
+                <const real*>q, of.xs[1] // <Py_ssize_t>sizeof(real), channels, count, of.block, work.pitch,
+                work.panels + at * work.pitch,
+            )
         else:
             for c in range(channels):
-                copy(q + c * of.xs[1], of.xs[2], piece.count, to + c * of.block)
-    if not of.last:
-        c = 0
-        while c < channels:
-            t = 0
-            while t < of.block:
-                transpose(
-                    work.rows + c * of.block + t, of.block, LANES, LANES,
-                    work.panels + c // PANEL * PANEL * of.block + c % PANEL + t * work.pitch, work.pitch,
-                )
-                t += LANES
-            c += LANES
+                copy(q + c * of.xs[1], of.xs[2], count, work.rows + at + c * of.block)
+        p += count
+    if not of.last and not in_place:
+        turn_pixels(work.rows, of.block, channels, of.block, of.block, work.pitch, work.panels)
 
 
 cdef inline void find_pieces(

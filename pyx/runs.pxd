@@ -8,6 +8,7 @@ cdef extern from "transpose.h" nogil:
     vec vload(const real* p)
     void vstore(real* p, vec v)
     vec vset(real x)
+    void ask_for "__builtin_prefetch"(const real* p)
     void copy_every(const real* source, Py_ssize_t step, Py_ssize_t count, real* to)
     void copy_few(const real* source, Py_ssize_t count, real* to)
     void interleave(const real** rows, Py_ssize_t phases, Py_ssize_t count, real* to)
@@ -15,6 +16,9 @@ cdef extern from "transpose.h" nogil:
         const real* source, Py_ssize_t source_row, Py_ssize_t rows, Py_ssize_t columns, real* to, Py_ssize_t to_row)
     enum:
         LANES
+
+cdef enum:
+    FURTHEST = 1024  # numbers to what is asked for: rows and planes that are longer follow each other
 
 
 cdef inline Py_ssize_t count_of(Py_ssize_t size, Py_ssize_t piece) noexcept nogil:
@@ -28,10 +32,19 @@ cdef inline void fill(real value, Py_ssize_t count, real* to) noexcept nogil:
 
 
 cdef inline void copy_near(const real* x, Py_ssize_t count, real* to) noexcept nogil:
+    """Neighbours. Of a row the next is asked for meanwhile: the next copied is often another channel's, far from it.
+
+    The weight's gradient of 1x3x224x224 to 64 channels k3 took 4.87 ms without that, 4.15 with it, of 1x24x160x160 k2
+    s2 3.35 and 2.99.
+    """
+    cdef Py_ssize_t t = 0
     if count < 64:
         copy_few(x, count, to)
-    else:
-        memcpy(to, x, count * sizeof(real))
+        return
+    while count <= FURTHEST and t < count:
+        ask_for(x + count + t)
+        t += 64 // <Py_ssize_t>sizeof(real)
+    memcpy(to, x, count * sizeof(real))
 
 
 cdef inline void copy(const char* x, Py_ssize_t step, Py_ssize_t count, real* to) noexcept nogil:
@@ -51,17 +64,29 @@ cdef inline void copy_short(const real* x, Py_ssize_t count, real* to) noexcept 
     vstore(to + count - LANES, vload(x + count - LANES))
 
 
+cdef inline void copy_rows(
+    const char* x, Py_ssize_t x_row, Py_ssize_t count, Py_ssize_t rows, char* to, Py_ssize_t to_row
+) noexcept nogil:
+    """Rows of `count` numbers each, which begin `x_row` and `to_row` bytes apart."""
+    cdef Py_ssize_t r
+    # Asked once, not for each row: 8x64x32x32 to 3 channels 0.60 ms, with copy_short in copy_near 0.64.
+    if LANES <= count < 64:
+        for r in range(rows):
+            copy_short(<const real*>(x + r * x_row), count, <real*>(to + r * to_row))
+    else:
+        for r in range(rows):
+            copy_near(<const real*>(x + r * x_row), count, <real*>(to + r * to_row))
+
+
 cdef inline void copy_channels(
     const char* x, Py_ssize_t xs, Py_ssize_t step, Py_ssize_t count, Py_ssize_t channels, real* to, Py_ssize_t pitch
 ) noexcept nogil:
     """Runs of some channels, `xs` bytes apart; where these are neighbours in memory, square by square."""
     cdef Py_ssize_t c = 0, t
-    # Asked once, not for each channel: 8x64x32x32 to 3 channels 0.60 ms, with copy_short in copy_near 0.64.
-    if step == sizeof(real) and LANES <= count < 64:
-        for c in range(channels):
-            copy_short(<const real*>(x + c * xs), count, to + c * pitch)
+    if step == sizeof(real):
+        copy_rows(x, xs, count, channels, <char*>to, pitch * <Py_ssize_t>sizeof(real))
         return
-    if xs != sizeof(real) or step == sizeof(real):
+    if xs != sizeof(real):
         for c in range(channels):
             copy(x + c * xs, step, count, to + c * pitch)
         return

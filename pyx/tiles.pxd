@@ -1,7 +1,7 @@
 """What a tile of transposed convolution is, and how its numbers come from x and go to y; dense.pyx says the rest."""
 
 from runs cimport (
-    LANES, copy_channels, copy_near, copy_runs, count_of, fill, interleave, pointer, real, take, transpose,
+    LANES, copy_channels, copy_rows, copy_runs, count_of, fill, interleave, pointer, real, take, transpose,
 )
 
 cdef enum:
@@ -175,36 +175,52 @@ cdef inline bint of_whole_rows(const Problem* of, const Tile* tile) noexcept nog
     return whole and of.xs[4] == sizeof(real) and of.xs[3] == w.size * <Py_ssize_t>sizeof(real)
 
 
+cdef inline void copy_plane(
+    const Problem* of, const Tile* tile, const char* x, Py_ssize_t channels, bint inside, real outside, bint anew,
+    real* to,
+) noexcept nogil:
+    """Rows at one depth, for every segment of the height: in the order of memory where these take turns."""
+    cdef const Axis* h = &of.axis[1]
+    cdef Py_ssize_t length = of.axis[2].tile + of.axis[2].reach, segment = of.axis[2].segments * of.segment_size
+    cdef Py_ssize_t s, j, at, j0, j1, rows = tile.count[1] + h.reach
+    cdef bint whole = inside and of_whole_rows(of, tile), found
+    for s in range(h.segments if whole else 0):
+        at = h.segment[s] + tile.first[1]
+        j0 = max(0, -at)
+        j1 = min(rows, h.size - at)
+        if j0 < j1:
+            copy_channels(
+                x + (at + j0) * of.xs[3], of.xs[1], sizeof(real), (j1 - j0) * length, channels,
+                to + s * segment + j0 * length, of.pitch,
+            )
+    for j in range(rows):
+        for s in range(h.segments):
+            at = h.segment[s] + (tile.first[1] + j) * h.step
+            found = inside and 0 <= at < h.size
+            if not (found and whole):
+                copy_row(
+                    of, tile, x + at * of.xs[3] if found else x, channels, found, outside, anew,
+                    to + s * segment + j * length,
+                )
+
+
 cdef inline void copy_tile(
     const Problem* of, const Tile* tile, const char* x, Py_ssize_t channels, real outside, bint anew, real* to
 ) noexcept nogil:
     """All segments of some channels, with `outside` where they reach beyond x."""
     cdef const Axis* d = &of.axis[0]
-    cdef const Axis* h = &of.axis[1]
-    cdef Py_ssize_t sd, sh, n, i, j, rows, at_d, at_h, length = of.axis[2].tile + of.axis[2].reach
-    cdef bint inside, whole = of_whole_rows(of, tile)
-    cdef const char* source
-    cdef real* row
-    for sd in range(d.segments):
-        for sh in range(h.segments):
-            for n in range(tile.images):
-                for i in range(tile.count[0] + d.reach):
-                    at_d = d.segment[sd] + (tile.first[0] + i) * d.step
-                    row = to + (n * (d.tile + d.reach) + i) * (h.tile + h.reach) * length
-                    j = 0
-                    while j < tile.count[1] + h.reach:
-                        at_h = h.segment[sh] + (tile.first[1] + j) * h.step
-                        inside = 0 <= at_d < d.size and 0 <= at_h < h.size
-                        source = x + n * of.xs[0] + at_d * of.xs[2] + at_h * of.xs[3] if inside else x
-                        rows = min(tile.count[1] + h.reach - j, h.size - at_h) if inside and whole else 1
-                        if rows > 1:
-                            copy_channels(
-                                source, of.xs[1], sizeof(real), rows * length, channels, row + j * length, of.pitch
-                            )
-                        else:
-                            copy_row(of, tile, source, channels, inside, outside, anew, row + j * length)
-                        j += rows
-            to += of.axis[2].segments * of.segment_size
+    cdef Py_ssize_t plane = (of.axis[1].tile + of.axis[1].reach) * (of.axis[2].tile + of.axis[2].reach), s, n, i, at
+    cdef bint inside
+    for s in range(d.segments):
+        for n in range(tile.images):
+            for i in range(tile.count[0] + d.reach):
+                at = d.segment[s] + (tile.first[0] + i) * d.step
+                inside = 0 <= at < d.size
+                copy_plane(
+                    of, tile, x + n * of.xs[0] + at * of.xs[2] if inside else x, channels, inside, outside, anew,
+                    to + (n * (d.tile + d.reach) + i) * plane,
+                )
+        to += of.axis[1].segments * of.axis[2].segments * of.segment_size
 
 
 cdef inline void store_row(
@@ -230,41 +246,50 @@ cdef inline void store_row(
                 (<real*>(to + t * w.out_step * of.ys[4]))[0] = rows[r][done + t]
 
 
-cdef inline void store_plane(
-    const Problem* of, const Tile* tile, const real** sums, const Py_ssize_t* d, const Py_ssize_t* h, Py_ssize_t i,
-    Py_ssize_t j, Py_ssize_t lane, char* y
+cdef inline void store_rows(
+    const Problem* of, const Tile* tile, const real** sums, Py_ssize_t lane, char* y
 ) noexcept nogil:
-    """The outputs of a phase of the outer axes in a row of one output channel; d and h are its start and count."""
-    cdef bint alone = of.axis[2].phases == 1 and of.axis[2].out_step == 1 and of.ys[4] == sizeof(real)
-    y += (d[0] + of.axis[0].out_step * (tile.first[0] + i)) * of.ys[2]
-    y += (h[0] + of.axis[1].out_step * (tile.first[1] + j)) * of.ys[3]
-    if alone:  # a row of y is one of the tile
-        y += (of.axis[2].phase[0] + tile.first[2]) * sizeof(real)
-        copy_near(sums[0] + lane, min(tile.count[2], of.axis[2].phase[1] - tile.first[2]), <real*>y)
-    else:
-        store_row(of, tile, sums, lane, y)
+    """The outputs of one output channel at one depth, of which `lane` is the first, in the order of memory.
+
+    sums are those of each phase of the inner axes.
+    """
+    cdef const Axis* h = &of.axis[1]
+    cdef const Axis* w = &of.axis[2]
+    cdef const Py_ssize_t* phase
+    cdef Py_ssize_t length = w.tile + w.reach, i, j
+    y += tile.first[1] * h.out_step * of.ys[3]
+    if w.phases == 1 and w.out_step == 1 and of.ys[4] == sizeof(real):  # a row of y is one of the tile
+        for i in range(h.phases):
+            phase = h.phase + 2 * i
+            copy_rows(
+                <const char*>(sums[i] + lane), length * sizeof(real), min(tile.count[2], w.phase[1] - tile.first[2]),
+                min(tile.count[1], phase[1] - tile.first[1]),
+                y + phase[0] * of.ys[3] + (w.phase[0] + tile.first[2]) * sizeof(real), h.out_step * of.ys[3],
+            )
+        return
+    for j in range(tile.count[1]):
+        for i in range(h.phases):
+            phase = h.phase + 2 * i
+            if tile.first[1] + j < phase[1]:
+                store_row(of, tile, sums + i * w.phases, lane + j * length, y + phase[0] * of.ys[3])
+        y += h.out_step * of.ys[3]
 
 
 cdef inline void store_planes(const Problem* of, const Tile* tile, const real** sums, char* y) noexcept nogil:
     """The outputs of one output channel, in the order of memory; sums are those of each phase of all axes."""
     cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].reach, length_h = of.axis[1].tile + of.axis[1].reach
-    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, n, i, j, d, h
-    cdef const Py_ssize_t* at_d
-    cdef const Py_ssize_t* at_h
+    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, n, i, d
+    cdef const Py_ssize_t* at
     for n in range(tile.images):
         for i in range(tile.count[0]):
             for d in range(of.axis[0].phases):
-                at_d = of.axis[0].phase + 2 * d
-                if tile.first[0] + i >= at_d[1]:
-                    continue
-                for j in range(tile.count[1]):
-                    for h in range(of.axis[1].phases):
-                        at_h = of.axis[1].phase + 2 * h
-                        if tile.first[1] + j < at_h[1]:
-                            store_plane(
-                                of, tile, sums + (d * of.axis[1].phases + h) * of.axis[2].phases, at_d, at_h, i, j,
-                                ((n * length_d + i) * length_h + j) * length_w, y + n * of.ys[0],
-                            )
+                at = of.axis[0].phase + 2 * d
+                if tile.first[0] + i < at[1]:
+                    store_rows(
+                        of, tile, sums + d * of.axis[1].phases * of.axis[2].phases,
+                        (n * length_d + i) * length_h * length_w,
+                        y + n * of.ys[0] + (at[0] + of.axis[0].out_step * (tile.first[0] + i)) * of.ys[2],
+                    )
 
 
 cdef inline void store_channels(

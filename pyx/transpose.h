@@ -71,11 +71,13 @@ static inline vec every_third(const real *p) {
     return SHUFFLE(SHUFFLE(vload(p), vload(p + LANES), EACH(THIRD_ONE, 0)), vload(p + 2 * LANES - 2), EACH(THIRD_TWO, 0));
 }
 
-/* to[t] = from[t * step] for t < count. */
+/* to[t] = from[t * step] for t < count. What follows in memory is asked for, most of it is copied next: the gradient of
+ * 1x21x128x128 depthwise k4 s2 1.16 ms without it, 1.01 with it, 1.08 to 1.2 with a half, twice or four times as far. */
 static inline void copy_every(const real *from, ptrdiff_t step, ptrdiff_t count, real *to) {
     ptrdiff_t t = 0;
     if (count >= LANES && (step == 2 || step == 3))
         while (t < count) {
+            __builtin_prefetch(from + step * t + 2048 / sizeof(real));
             if (t > count - LANES) t = count - LANES; /* the last vector overlaps the one before it */
             vstore(to + t, step == 2 ? every_second(from + 2 * t) : every_third(from + 3 * t));
             t += LANES;
