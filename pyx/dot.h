@@ -140,13 +140,14 @@ static inline void words_of(int32_t *to, ptrdiff_t pace, const int32_t *weights,
 
 /* ------------------------------------------------------------------ products */
 
+typedef uint16_t pairs_of __attribute__((vector_size(VECTOR_BYTES)));
 typedef struct { ivec word[WORDS]; } operand;
 
 static inline __attribute__((always_inline)) operand operand_of(ivec bytes) {
 #if WORDS == 1
     return (operand){{bytes}};
 #elif WORDS == 2
-    return (operand){{bytes & 0x00ff00ff, (bytes >> 8) & 0x00ff00ff}};
+    return (operand){{bytes & 0x00ff00ff, (ivec)((pairs_of)bytes >> 8)}};
 #else
     return (operand){{ivec_byte(bytes, 0), ivec_byte(bytes, 1), ivec_byte(bytes, 2), ivec_byte(bytes, 3)}};
 #endif
@@ -222,7 +223,6 @@ static inline __attribute__((always_inline)) ivec narrowed(const ivec *v) {
 /* ------------------------------------------------------------------ across rows */
 
 typedef uint8_t bytes_of __attribute__((vector_size(VECTOR_BYTES)));
-typedef uint16_t pairs_of __attribute__((vector_size(VECTOR_BYTES)));
 
 /* The bytes, or pairs of bytes, of two vectors in turn: those of the first half of each quarter, or of the second. */
 #if VECTOR_BYTES == 64
@@ -407,10 +407,17 @@ static inline __attribute__((always_inline)) ivec in_order(ivec v, const windows
 #endif
 }
 
+/* Where single pixels have windows of so many steps, what follows so many bytes further is asked for: the processor does
+ * not foresee what is read of several rows in turn. 4000x6000x3 to 256x384, bicubic 24.2 ms without that and 22.6 with
+ * it, bilinear 13.6 and 12.4; asked for at once for a block 23.2 and 12.9; with fewer steps it takes longer. */
+#define LONG_STEPS 8
+#define FOLLOWING 1024
+
 /* One block of `rows` rows; from[r] is at byte `skip` of the row, out[r] at block `base` of the output. */
 static inline __attribute__((always_inline)) void block_along(const char *const *from, ptrdiff_t skip, char *const *out,
                                                               ptrdiff_t base, ptrdiff_t block, const windows *t,
-                                                              const int rows, const int sums, const int shared) {
+                                                              const int rows, const int sums, const int shared,
+                                                              const int far) {
     ivec made[4][VECTORS];
     const int32_t *words = t->words + block * VECTORS * t->steps * sums * WORDS * LANES;
 #pragma GCC unroll 4
@@ -419,6 +426,12 @@ static inline __attribute__((always_inline)) void block_along(const char *const 
         ivec places = ivec_load(t->places + (block * VECTORS + v) * VECTOR_BYTES);
         ivec sum[4][MOST_SUMS] = {{{0}}};
         ptrdiff_t at = -skip;
+        if (far)
+#pragma GCC unroll 4
+            for (int r = 0; r < rows; r++) {
+                __builtin_prefetch(from[r] + begin[0] - skip + FOLLOWING);
+                __builtin_prefetch(from[r] + begin[0] - skip + FOLLOWING + 64);
+            }
         for (ptrdiff_t s = 0; s < t->steps; s++, at += t->stride, words += sums * WORDS * LANES) {
             ivec w[MOST_SUMS][WORDS];
 #pragma GCC unroll 4
@@ -442,22 +455,24 @@ static inline __attribute__((always_inline)) void block_along(const char *const 
 /* Blocks first ... end - 1 of 4 rows, or of one. */
 static inline void blocks_along(const char *const *from, ptrdiff_t skip, char *const *out, ptrdiff_t base,
                                 ptrdiff_t first, ptrdiff_t end, const windows *t, int rows) {
-#define ALONG(R, S, W)                                                                             \
-    if (rows == (R) && t->sums == (S) && t->shared == (W)) {                                       \
-        for (ptrdiff_t b = first; b < end; b++) block_along(from, skip, out, base, b, t, R, S, W); \
-        return;                                                                                    \
+    const int far = rows == 4 && t->few && t->shared == 1 && t->steps >= LONG_STEPS;
+#define ALONG(R, S, W, F)                                                                             \
+    if (rows == (R) && t->sums == (S) && t->shared == (W) && far == (F)) {                            \
+        for (ptrdiff_t b = first; b < end; b++) block_along(from, skip, out, base, b, t, R, S, W, F); \
+        return;                                                                                       \
     }
-#define ALONG_SUMS(R, W)     \
-    ALONG(R, PIXEL_BYTES, W) \
-    ALONG(R, MORE_SUMS, W)   \
-    ALONG(R, MOST_SUMS, W)
-    ALONG_SUMS(4, 1)
-    ALONG_SUMS(1, 1)
+#define ALONG_SUMS(R, W, F)     \
+    ALONG(R, PIXEL_BYTES, W, F) \
+    ALONG(R, MORE_SUMS, W, F)   \
+    ALONG(R, MOST_SUMS, W, F)
+    ALONG_SUMS(4, 1, 0)
+    ALONG_SUMS(4, 1, 1)
+    ALONG_SUMS(1, 1, 0)
 #if PICKS_FAR
-    ALONG_SUMS(4, 2)
-    ALONG_SUMS(1, 2)
-    ALONG_SUMS(4, 4)
-    ALONG_SUMS(1, 4)
+    ALONG_SUMS(4, 2, 0)
+    ALONG_SUMS(1, 2, 0)
+    ALONG_SUMS(4, 4, 0)
+    ALONG_SUMS(1, 4, 0)
 #endif
 #undef ALONG_SUMS
 #undef ALONG

@@ -26,7 +26,7 @@ from upsampling._kernels.calls cimport Call, call_changes, call_scratch, keep, p
 from correlate cimport Correlated, correlated_room, correlated_tasks, do_correlated
 from filtered cimport Filtered, FilteredAxis, do_filtered, filtered_room, filtered_tasks
 from pixels cimport PANEL, PIXELS, Part, Problem, Work, copy_pixels, copy_region, find_pieces, lay_out
-from products cimport LANES, ROWS, Sums, add_products_apart, real
+from products cimport LANES, ROWS, Sums, add_products, add_products_apart, real
 from ranges cimport add_ranges
 from runs cimport all_finite, count_of, fill, pointer, take, transpose
 from summed cimport BiasJob, run_bias, sums_of
@@ -48,7 +48,10 @@ cdef enum:
 
 
 cdef void add_pixels "pixel_products"(int rows, const Sums* sums, Py_ssize_t lanes) noexcept nogil:
-    add_products_apart(rows, sums, 0, lanes)
+    if sums.a_row == 1:
+        add_products(rows, sums, 0, lanes)
+    else:
+        add_products_apart(rows, sums, 0, lanes)
 
 
 cdef void add_without_outside(const Sums* sums, Py_ssize_t rows, Py_ssize_t lanes, const real* outside) noexcept nogil:

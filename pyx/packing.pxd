@@ -191,11 +191,35 @@ cdef inline bint in_order(const Weights* s, Py_ssize_t parts, const Part* part, 
     return True
 
 
+cdef inline bint of_one_phase(const Part* part, const Py_ssize_t* tap) noexcept nogil:
+    """Whether the numbers of the kernel are the taps of one phase, in their order."""
+    cdef Py_ssize_t e
+    for e in range(part.taps):
+        if tap[e] != e:
+            return False
+    return part.phases == 1
+
+
+cdef inline void pack_phase(Py_ssize_t height, const Weights* s, real* to) noexcept nogil:
+    """The column of a part of one phase: numbers of the kernel are turned into where they belong."""
+    cdef real apart[(LONGEST + HIGHEST) * HIGHEST]
+    cdef Py_ssize_t c, e
+    for c in range(s.channels):
+        e = 0
+        while e < s.kernel:
+            turn_outputs(height, s, s.w + c * s.channel_step + e, min(<Py_ssize_t>LONGEST, s.kernel - e), apart, to)
+            to += min(<Py_ssize_t>LONGEST, s.kernel - e) * height
+            e += LONGEST
+
+
 cdef inline void pack_unit(
     int height, const Weights* s, Py_ssize_t parts, const Part* part, const Py_ssize_t* tap, const Column* column
 ) noexcept nogil:
     """Put the weights of a unit into the columns of its parts, one part's after the other's."""
     cdef Py_ssize_t i
+    if parts == 1 and part.taps == s.kernel > 8 and column.wide == height and of_one_phase(part, tap):
+        pack_phase(height, s, column.to)
+        return
     if s.kernel <= LONGEST and not in_order(s, parts, part, tap):
         pack_turned(height, s, parts, part, tap, column)
         return
