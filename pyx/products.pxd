@@ -20,12 +20,19 @@ cdef extern from "simd.h" nogil:
     #define ROWS 6
     #define BLOCK_PIXELS 4
     #define GROUP 3
-    #define VECTORS_BESIDE(rows) ((rows) > 4 ? 2 : (rows) > 2 ? 3 : (rows) > 1 ? 4 : 6)
+    #define VECTORS_BESIDE(rows) ((rows) > 4 ? 2 : (rows) > 3 ? 3 : (rows) > 1 ? 4 : 6)
     #else
     #define ROWS 4
     #define BLOCK_PIXELS 4
     #define GROUP 2
     #define VECTORS_BESIDE(rows) ((rows) > 2 ? 2 : (rows) > 1 ? 4 : 6)
+    #endif
+    /* Three rows of a in registers leave room for four vectors of sums each, of two or one there are more than enough:
+     * results of 3 channels, 8x64x32x32 k4 s2, take 0.90 of the time that they take with three. */
+    #if VECTOR_BYTES == 32
+    #define ROWS_FIRST(rows) ((rows) == 3)
+    #else
+    #define ROWS_FIRST(rows) 0
     #endif
     /* Integers' products are slow wherever rows lie: one copy of the loops does for them. */
     #if defined(PRECISION_I64)
@@ -52,6 +59,7 @@ cdef extern from "simd.h" nogil:
     void vstore(real* p, vec v)
     vec vset(real x)
     int VECTORS_BESIDE(int rows)
+    int ROWS_FIRST(int rows)
     void ask_for(const real* p)
     enum:
         BLOCK_PIXELS
@@ -92,7 +100,16 @@ cdef inline void add_step "step_products"(
 ) noexcept nogil:
     """Add the products of one channel and tap; total is [row][WIDEST]."""
     cdef vec part[WIDEST]
+    cdef vec one
     cdef int m, v
+    if ROWS_FIRST(rows):
+        for m in range(rows):
+            part[m] = vset(a[m * row])
+        for v in range(vectors):
+            one = vload(b + v * LANES)
+            for m in range(rows):
+                total[m * WIDEST + v] = total[m * WIDEST + v] + part[m] * one
+        return
     for v in range(vectors):
         part[v] = vload(b + v * LANES)
     for m in range(rows):
