@@ -37,6 +37,7 @@ cdef extern from "simd.h" nogil:
 
 
 cdef void products_in_turn "products_in_turn"(const Sums* s, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
+    """add_in_turn, of which there is to be one copy, apart from other loops."""
     add_in_turn(s, first, end)
 
 

@@ -74,7 +74,7 @@ cdef struct Work:
     Py_ssize_t region  # numbers in the copies for one output channel
     Py_ssize_t width  # of a row of sums
     Py_ssize_t pitch  # of a pixel in a panel
-    real* rows  # [channel][block]
+    real* rows  # [channel][block], where pixels are not turned as they lie
     real* panels  # [panel][pixel][pitch]
     real* g  # [output channel][region], once with zeros and once with ones for what lies outside
     real* sums  # [output channel][line][tap][width]
