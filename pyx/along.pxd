@@ -57,7 +57,7 @@ cdef extern from "permute.h" nogil:
     vec where_more(lanes count, lane t, vec v)
     window window_at(const real* p, int vectors)
     vec pick(window w, int vectors, lanes at)
-    void ask_for(const real* p)
+    void ask_for(const void* p)
     vec pick_far(const vec* v, int vectors, lanes at)
     vec pixels_at(const real* x, const lane* first, const lane* counts, lane t)
     enum:

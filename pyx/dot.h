@@ -429,8 +429,8 @@ static inline __attribute__((always_inline)) void block_along(const char *const 
         if (far)
 #pragma GCC unroll 4
             for (int r = 0; r < rows; r++) {
-                __builtin_prefetch(from[r] + begin[0] - skip + FOLLOWING);
-                __builtin_prefetch(from[r] + begin[0] - skip + FOLLOWING + 64);
+                ask_for(from[r] + begin[0] - skip + FOLLOWING);
+                ask_for(from[r] + begin[0] - skip + FOLLOWING + 64);
             }
         for (ptrdiff_t s = 0; s < t->steps; s++, at += t->stride, words += sums * WORDS * LANES) {
             ivec w[MOST_SUMS][WORDS];

@@ -136,9 +136,8 @@ static inline void tile_read(int32_t *tile, const pixel *const *rows, ptrdiff_t 
         quad q[LANES];
         ivec v[4];
         if (ahead && i % (4 * BLOCK) == 0)
-           
             for (int r = 0; r < LANES; r++)
-                __builtin_prefetch((const char *)((uintptr_t)(rows[r] + i) + (uintptr_t)ahead * sizeof(pixel)));
+                ask_for((const char *)((uintptr_t)(rows[r] + i) + (uintptr_t)ahead * sizeof(pixel)));
         if (n - i >= BLOCK) {
 #pragma GCC unroll 16
             for (int r = 0; r < LANES; r++) q[r] = *(const unaligned_quad *)(rows[r] + i);

@@ -18,7 +18,7 @@ from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stoppe
 cdef extern from "pick.h" nogil:
     void pick_bytes(const char* source, int vectors, const char* places, char* to, Py_ssize_t twin)
     void pick_units(const char* source, int vectors, const char* places, char* to, Py_ssize_t twin)
-    void ask_for "__builtin_prefetch"(const char* p)
+    void ask_for(const void* p)
     void copy_item(char* to, const char* source, Py_ssize_t size)
     enum:
         PICKS_BYTES
@@ -69,13 +69,10 @@ cdef inline void items(
 ) noexcept nogil:
     """Copy n items, and ask for those `ahead` bytes after them, unless that is 0."""
     cdef Py_ssize_t i
-    if ahead:
-        for i in range(n):
+    for i in range(n):
+        if ahead:
             ask_for(src + index[i] * size + ahead)
-            memcpy(to + i * size, src + index[i] * size, size)
-    else:
-        for i in range(n):
-            memcpy(to + i * size, src + index[i] * size, size)
+        memcpy(to + i * size, src + index[i] * size, size)
 
 
 cdef inline void threes(

@@ -180,24 +180,25 @@ cdef inline void pack_turned "turned_columns"(
         c += count
 
 
-cdef inline bint in_order(const Weights* s, Py_ssize_t parts, const Part* part, const Py_ssize_t* tap) noexcept nogil:
-    """Whether the rows of a unit are neighbours in the weights."""
-    cdef Py_ssize_t p
-    if parts > 1 or part.taps > 1 or part.phases != s.output_step:
-        return False
-    for p in range(part.phases):
-        if tap[p] != p:
+cdef inline bint as_they_lie(const Py_ssize_t* tap, Py_ssize_t count) noexcept nogil:
+    """Whether taps are numbers of the kernel in their order."""
+    cdef Py_ssize_t i
+    for i in range(count):
+        if tap[i] != i:
             return False
     return True
 
 
-cdef inline bint of_one_phase(const Part* part, const Py_ssize_t* tap) noexcept nogil:
+cdef inline bint in_order(const Weights* s, Py_ssize_t parts, const Part* part, const Py_ssize_t* tap) noexcept nogil:
+    """Whether the rows of a unit are neighbours in the weights."""
+    return parts == 1 and part.taps == 1 and part.phases == s.output_step and as_they_lie(tap, part.phases)
+
+
+cdef inline bint of_one_phase(
+    const Weights* s, Py_ssize_t parts, const Part* part, const Py_ssize_t* tap
+) noexcept nogil:
     """Whether the numbers of the kernel are the taps of one phase, in their order."""
-    cdef Py_ssize_t e
-    for e in range(part.taps):
-        if tap[e] != e:
-            return False
-    return part.phases == 1
+    return parts == 1 and part.phases == 1 and part.taps == s.kernel and as_they_lie(tap, part.taps)
 
 
 cdef inline void pack_phase(Py_ssize_t height, const Weights* s, real* to) noexcept nogil:
@@ -217,7 +218,8 @@ cdef inline void pack_unit(
 ) noexcept nogil:
     """Put the weights of a unit into the columns of its parts, one part's after the other's."""
     cdef Py_ssize_t i
-    if parts == 1 and part.taps == s.kernel > 8 and column.wide == height and of_one_phase(part, tap):
+    # Of kernels of up to 8 numbers pack_turned takes several channels together.
+    if s.kernel > 8 and of_one_phase(s, parts, part, tap) and column.wide == height:
         pack_phase(height, s, column.to)
         return
     if s.kernel <= LONGEST and not in_order(s, parts, part, tap):

@@ -26,7 +26,6 @@ typedef lane unaligned_lanes __attribute__((vector_size(VECTOR_BYTES), aligned(R
 
 static inline lanes lanes_at(const lane *p) { return *(const unaligned_lanes *)p; }
 static inline lanes lanes_of(lane x) { return (lanes){0} + x; }
-static inline void ask_for(const real *p) { __builtin_prefetch(p); }
 enum { LONGEST = 8, TAPS_APART = VECTOR_BYTES > 16 };
 /* v where count > t, else 0. */
 static inline vec where_more(lanes count, lane t, vec v) { return (vec)((lanes)v & (count > lanes_of(t))); }

@@ -40,9 +40,6 @@ cdef extern from "simd.h" nogil:
     #else
     #define NEAR 1
     #endif
-    /* Weights come from far: those of the next chain are asked for meanwhile, or where they are not packed, and lanes
-     * are few, what follows in each row. */
-    static inline void ask_for(const real *p) { __builtin_prefetch(p); }
     /* Inlined, so that loops over rows and vectors unroll and the sums stay in registers. */
     struct sums;
     static inline __attribute__((always_inline)) void block_products(
@@ -60,7 +57,7 @@ cdef extern from "simd.h" nogil:
     vec vset(real x)
     int VECTORS_BESIDE(int rows)
     int ROWS_FIRST(int rows)
-    void ask_for(const real* p)
+    void ask_for(const void* p)
     enum:
         BLOCK_PIXELS
         GROUP
@@ -122,7 +119,9 @@ cdef inline void products "block_products"(
 ) noexcept nogil:
     """All of the sum for each of `rows` rows and lanes `first` to `end`, `vectors` vectors at a time.
 
-    Zeroing and storing lie inside of the loop over lanes: else GCC keeps a second copy of the sums in memory.
+    Zeroing and storing lie inside of the loop over lanes: else GCC keeps a second copy of the sums in memory. Weights
+    come from far: those of the next chain are asked for meanwhile, or where they are not packed, and lanes are few,
+    what follows in each row.
     """
     cdef vec total[8 * WIDEST]
     cdef Py_ssize_t _i, e, row = s.a_row if place == APART else 1, y_row = s.y_row, inner = s.inner

@@ -110,7 +110,7 @@ cdef inline void load_row(const Job* job, const char* found, Py_ssize_t n, real*
         k = min(<Py_ssize_t>PIECE, n - i) if job.far else n
         if job.far:
             for line in range(0, k * job.item, 64):
-                ask_for(<const real*>(found + i * job.item + next + line))
+                ask_for(found + i * job.item + next + line)
         row_load(room + i, found + i * job.item, k, job.kind)
         i += k
 

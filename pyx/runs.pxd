@@ -8,7 +8,7 @@ cdef extern from "transpose.h" nogil:
     vec vload(const real* p)
     void vstore(real* p, vec v)
     vec vset(real x)
-    void ask_for "__builtin_prefetch"(const real* p)
+    void ask_for(const void* p)
     void copy_every(const real* source, Py_ssize_t step, Py_ssize_t count, real* to)
     void copy_few(const real* source, Py_ssize_t count, real* to)
     void interleave(const real** rows, Py_ssize_t phases, Py_ssize_t count, real* to)

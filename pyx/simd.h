@@ -1,4 +1,4 @@
-/* simd.h: the precision and the vectors that a kernel source is compiled with, and nothing else.
+/* simd.h: the precision and the vectors that a kernel source is compiled with, scratch, and how memory is asked for.
  *
  * setup.py defines one PRECISION_ macro for each build of a source; the compiler's own macros say
  * which instruction set it may use. A kernel sees `real` (the type it computes in), `vec` (LANES of
@@ -73,6 +73,9 @@ static inline vec vload_n(const real *p, ptrdiff_t n) {
     return v;
 }
 static inline void vstore_n(real *p, vec v, ptrdiff_t n) { memcpy(p, &v, (size_t)n * sizeof(real)); }
+
+/* Have a line of memory fetched that is read soon. The address may be any: nothing is read. */
+static inline void ask_for(const void *p) { __builtin_prefetch(p); }
 
 /* Scratch memory, aligned to a cache line; NULL where there is none. Freed by free_scratch(). */
 static inline void *scratch(size_t bytes) {

@@ -121,31 +121,27 @@ cdef inline void add_halves(real* sums, Py_ssize_t count, Py_ssize_t channels, r
 cdef inline void run_bias(Call* call) noexcept nogil:
     """Sums of tasks, added by halves."""
     cdef BiasJob* job = <BiasJob*>call
-    cdef Py_ssize_t M = job.shape[1], P = job.shape[2], blocks = job.blocks, count = sums_of(job), task, n, c, b, place
+    cdef Py_ssize_t M = job.shape[1], P = job.shape[2], blocks = job.blocks, count = sums_of(job), task, n, c, b, images
     cdef Py_ssize_t pixels
     cdef bint rows = job.gs[2] == sizeof(real) and P > 1
     cdef Py_ssize_t together = LANES if job.gs[1] == sizeof(real) and not rows else 1
     cdef Py_ssize_t pieces = count_of(M, together)
     cdef real* sums = <real*>call.scratch
+    cdef real* to
     cdef const char* g
     for task in prange(count * pieces, num_threads=call.threads, schedule="static"):
         # In the order of memory: the blocks of a channel, or the channels of a block where they are neighbours.
         n = task // (pieces * blocks)
-        c = task // blocks % pieces if rows else task % pieces
+        c = (task // blocks % pieces if rows else task % pieces) * together
         b = task % blocks if rows else task // pieces % blocks
-        place = (n * blocks + b) * M + c * together
-        c = c * together
-        b = b * SUMMED
-        n = n * job.images
-        pixels = min(SUMMED, P - b)
-        g = <const char*>call.array[0] + n * job.gs[0] + c * job.gs[1] + b * job.gs[2]
+        images = min(job.images, job.shape[0] - n * job.images)
+        pixels = min(SUMMED, P - b * SUMMED)
+        g = <const char*>call.array[0] + n * job.images * job.gs[0] + c * job.gs[1] + b * SUMMED * job.gs[2]
+        to = sums + (n * blocks + b) * M + c
         if stopped(call):
             pass
         elif rows:
-            sum_row(g, job.gs[0], min(job.images, job.shape[0] - n), pixels, sums + place)
+            sum_row(g, job.gs[0], images, pixels, to)
         else:
-            sum_channels(
-                g, job.gs, min(job.images, job.shape[0] - n), pixels, min(together, M - c),
-                sums + place,
-            )
+            sum_channels(g, job.gs, images, pixels, min(together, M - c), to)
     add_halves(sums, count, M, <real*>call.array[1])

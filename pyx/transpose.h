@@ -77,7 +77,7 @@ static inline void copy_every(const real *from, ptrdiff_t step, ptrdiff_t count,
     ptrdiff_t t = 0;
     if (count >= LANES && (step == 2 || step == 3))
         while (t < count) {
-            __builtin_prefetch(from + step * t + 2048 / sizeof(real));
+            ask_for(from + step * t + 2048 / sizeof(real));
             if (t > count - LANES) t = count - LANES; /* the last vector overlaps the one before it */
             vstore(to + t, step == 2 ? every_second(from + 2 * t) : every_third(from + 3 * t));
             t += LANES;
