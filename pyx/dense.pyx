@@ -22,7 +22,8 @@ from libc.string cimport memcmp, memset
 
 from upsampling._kernels.calls cimport Call, call_changes, call_scratch, enter, keep, leave, perform, stopped
 from exchanged cimport contract_exchanged, listed_in_blocks, most_blocks, most_taps, place_vectors, vectors_of
-from minimal cimport DEPTH, FILTERS, add_by_points, mark_images, pack_rows
+from expand cimport RUN, pack_points, slice_of
+from minimal cimport DEPTH, FILTERS, add_by_points, mark_images
 from packing cimport Column, Weights, are_finite, kernel_of, pack_unit, unit_of, weights_of
 from products cimport BLOCK_PIXELS, GROUP, LANES, ROWS, Sums, add_in_turn, real
 from rows cimport add_channels, pack_blocks, place_blocks
@@ -143,7 +144,6 @@ cdef struct Pass:
     Py_ssize_t groups
     Py_ssize_t group_weights  # numbers from group to group
     bint merged  # some weights are zeros that are not there
-    const Py_ssize_t* first  # by minimal filtering: where in `tap` the numbers of each part begin
 
 # A call; its arrays are x, w, the bias or NULL, and y. x and y fill a piece of memory each, in whatever order.
 cdef struct Job:
@@ -231,7 +231,7 @@ cdef bint pack(Call* call, const Pass* part, const real* w, Py_ssize_t size, rea
     cdef Py_ssize_t tasks = part.groups * count_of(of.channels, chunk) * pieces * units
     cdef int bad = 0
     if FILTERS and of.minimal:
-        return pack_by_points(call, part, w, packed)
+        return pack_by_points(call, part, w, size, packed)
     for task in prange(tasks, num_threads=call.threads, schedule="static"):
         unit = task % units
         first = task // units % pieces * piece
@@ -265,26 +265,20 @@ cdef bint pack_task(
     return not are_finite(&weights)
 
 
-cdef bint pack_by_points(Call* call, const Pass* part, const real* w, real* packed) noexcept nogil:
-    """As `pack`, for minimal filtering: [part][DEPTH channels][point][block of rows][channel][ROWS], transformed."""
+cdef bint pack_by_points(Call* call, const Pass* part, const real* w, Py_ssize_t size, real* packed) noexcept nogil:
+    """As `pack`, for minimal filtering: see expand.pxd."""
     cdef const Problem* of = &part.of
-    cdef const Part* rows
-    cdef Py_ssize_t task, i, group, block, blocks, c, count, outs = of.outs[0] * of.outs[1] * of.outs[2]
-    cdef Py_ssize_t pieces = (of.channels + DEPTH - 1) // DEPTH
+    cdef Py_ssize_t units = count_of(of.outputs, ROWS), runs = count_of(units, RUN), channels = slice_of(of)
+    cdef Py_ssize_t slices = count_of(of.channels, channels), task, c, unit, group
     cdef int bad = 0
-    for i in range(of.parts):
-        rows = &of.part[i]
-        blocks = (of.outputs * rows.phases // outs + ROWS - 1) // ROWS
-        for task in prange(part.groups * pieces * blocks, num_threads=call.threads, schedule="static"):
-            block = task % blocks
-            c = task // blocks % pieces * DEPTH
-            group = task // blocks // pieces
-            count = min(<Py_ssize_t>DEPTH, of.channels - c)
+    for task in prange(part.groups * slices * runs, num_threads=call.threads, schedule="static"):
+        c = task // runs % slices * channels
+        group = task // runs // slices
+        for unit in range(task % runs * RUN, min(units, (task % runs + 1) * RUN)):
             if not stopped(call):
-                bad |= pack_rows(
-                    w + group * of.ws[0] + c * of.ws[1], block * ROWS, of.outputs, count, of.ws, rows, of.outs,
-                    of.tap + part.first[i], blocks * count * ROWS,
-                    packed + group * part.group_weights + rows.weight + (c * rows.taps * blocks + block * count) * ROWS,
+                bad |= not pack_points(
+                    of, w + group * of.ws[0], w + size, unit, c, min(channels, of.channels - c),
+                    packed + group * part.group_weights,
                 )
     return not bad
 
@@ -433,7 +427,6 @@ cdef class Passes:
         of.minimal, of.exchanged = tables.minimal, tables.exchanged
         take(tables.outs, of.outs, 3)
         of.tap = pointer(tables.tap)
-        to.first = pointer(tables.first) if of.minimal else NULL
         of.ws = steps
         of.weights = tables.weights
         to.group_weights, to.merged = tables.group_weights, tables.merged

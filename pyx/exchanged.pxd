@@ -284,6 +284,7 @@ cdef inline void place_vectors(
             wide = row_of(group + 1, vectors) - row
             column.to = to + (first * part.phases + row) * of.channels * part.taps + vector * LANES - row
             column.wide = wide
+            column.deep = part.taps * wide
             column += 1
         to += weights_of(part, of.outputs, of.channels, LANES)
 

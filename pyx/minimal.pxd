@@ -27,8 +27,6 @@ cdef extern from "simd.h" nogil:
         const real *, ptrdiff_t, real *, ptrdiff_t);
     static inline __attribute__((always_inline)) void gather_as(int, int, int, int, int, int, const real *, ptrdiff_t,
         ptrdiff_t, int, real, real *);
-    static inline __attribute__((always_inline)) void pack_as(int, int, int, int, int, int, const real **,
-        const ptrdiff_t **, ptrdiff_t, int, ptrdiff_t, ptrdiff_t, real *);
     /* Integers are never filtered: none of it is in their builds. */
     #if defined(PRECISION_I64)
     #define FILTERS 0
@@ -80,32 +78,6 @@ cdef inline void from_points(Py_ssize_t kind, vec* p, Py_ssize_t step) noexcept 
             p[step] = p[step] + p[3 * step]
         else:
             p[2 * step] = (p1 + p2) + p[3 * step]
-
-
-cdef inline void expand(Py_ssize_t kind, Py_ssize_t outs, real[ROWS]* g, Py_ssize_t step) noexcept nogil:
-    """Transform taps, of which there come to be as many as points."""
-    cdef Py_ssize_t i, r
-    cdef real half = 0.5 if kind != F22 else 1, a, b
-    if kind == WHOLE:
-        for i in range(1, outs):
-            for r in range(ROWS):
-                g[i * step][r] = g[0][r]
-        return
-    for r in range(ROWS):
-        a = g[0][r]
-        b = g[step][r] * half
-        if kind == F22:
-            g[step][r] = a + b
-            g[2 * step][r] = b
-            continue
-        if kind == F23:
-            a = a + g[2 * step][r]
-            g[3 * step][r] = g[2 * step][r]
-        else:
-            g[3 * step][r] = g[step][r]
-        a = a * half
-        g[step][r] = a + b
-        g[2 * step][r] = a - b
 
 
 cdef inline Py_ssize_t points_of(Py_ssize_t kind, Py_ssize_t outs) noexcept nogil:
@@ -202,6 +174,14 @@ cdef inline void spread(
         spread_as(WHOLE, F22, F22, 1, 2, 2, offset, x, lanes, to, apart)
     elif code == CODE(0, 1, F32, 3, 0, 3):
         spread_as(WHOLE, F32, WHOLE, 1, 3, 3, offset, x, lanes, to, apart)
+    elif code == CODE(0, 1, F22, 2, 0, 2):
+        spread_as(WHOLE, F22, WHOLE, 1, 2, 2, offset, x, lanes, to, apart)
+    elif code == CODE(0, 1, 0, 2, F22, 2):
+        spread_as(WHOLE, WHOLE, F22, 1, 2, 2, offset, x, lanes, to, apart)
+    elif code == CODE(0, 1, 0, 1, F22, 2):
+        spread_as(WHOLE, WHOLE, F22, 1, 1, 2, offset, x, lanes, to, apart)
+    elif code == CODE(F22, 2, F22, 2, F22, 2):
+        spread_as(F22, F22, F22, 2, 2, 2, offset, x, lanes, to, apart)
     elif code == CODE(0, 1, 0, 3, F32, 3):
         spread_as(WHOLE, WHOLE, F32, 1, 3, 3, offset, x, lanes, to, apart)
     elif code == CODE(0, 1, 0, 1, F23, 2) or code == CODE(0, 1, 0, 1, F32, 3):
@@ -228,6 +208,20 @@ cdef inline void gather(
         gather_as(WHOLE, WHOLE, F32, 1, 1, 3, products, apart, lanes, fresh, bias, y)
     elif code == CODE(0, 1, 0, 1, F23, 2):
         gather_as(WHOLE, WHOLE, F23, 1, 1, 2, products, apart, lanes, fresh, bias, y)
+    elif code == CODE(0, 1, F32, 3, 0, 3):
+        gather_as(WHOLE, F32, WHOLE, 1, 3, 3, products, apart, lanes, fresh, bias, y)
+    elif code == CODE(0, 1, 0, 3, F32, 3):
+        gather_as(WHOLE, WHOLE, F32, 1, 3, 3, products, apart, lanes, fresh, bias, y)
+    elif code == CODE(0, 1, 0, 3, 0, 3):
+        gather_as(WHOLE, WHOLE, WHOLE, 1, 3, 3, products, apart, lanes, fresh, bias, y)
+    elif code == CODE(0, 1, F22, 2, 0, 2):
+        gather_as(WHOLE, F22, WHOLE, 1, 2, 2, products, apart, lanes, fresh, bias, y)
+    elif code == CODE(0, 1, 0, 2, F22, 2):
+        gather_as(WHOLE, WHOLE, F22, 1, 2, 2, products, apart, lanes, fresh, bias, y)
+    elif code == CODE(0, 1, 0, 1, F22, 2):
+        gather_as(WHOLE, WHOLE, F22, 1, 1, 2, products, apart, lanes, fresh, bias, y)
+    elif code == CODE(F22, 2, F22, 2, F22, 2):
+        gather_as(F22, F22, F22, 2, 2, 2, products, apart, lanes, fresh, bias, y)
     elif code == CODE(F23, 2, F23, 2, F23, 2):
         gather_as(F23, F23, F23, 2, 2, 2, products, apart, lanes, fresh, bias, y)
     else:
@@ -332,69 +326,3 @@ cdef inline void mark_images(const Problem* of, const Tile* tile, unsigned char*
                     lane = ((n * length_d + i) * length_h + j) * (of.axis[2].tile + of.axis[2].reach)
                     if not all_finite(tile.sums + row * tile.width + lane, tile.count[2]):
                         marks[n] = 1
-
-
-cdef inline void pack_as "pack_as"(
-    int kind_d, int kind_h, int kind_w, int outs_d, int outs_h, int outs_w, const real** w, const Py_ssize_t** tap,
-    Py_ssize_t channel_step, int rows, Py_ssize_t channels, Py_ssize_t apart, real* to,
-) noexcept nogil:
-    """[point][channel][ROWS], points `apart`: the taps of row r lie at w[r] + tap[r][e]."""
-    cdef real g[POINTS][ROWS]
-    cdef Py_ssize_t c
-    cdef int d, h, t, r, e, depth, height, width
-    depth = points_of(kind_d, outs_d)
-    height = points_of(kind_h, outs_h)
-    width = points_of(kind_w, outs_w)
-    for d in range(depth * height * width):
-        for r in range(ROWS):
-            g[d][r] = 0
-    for c in range(channels):
-        e = 0
-        for d in range(depth - outs_d + 1):
-            for h in range(height - outs_h + 1):
-                for t in range(width - outs_w + 1):
-                    for r in range(rows):
-                        g[(d * height + h) * width + t][r] = w[r][c * channel_step + tap[r][e]]
-                    e += 1
-                expand(kind_w, outs_w, &g[(d * height + h) * width], 1)
-            for t in range(width):
-                expand(kind_h, outs_h, &g[d * height * width + t], width)
-        for t in range(height * width):
-            expand(kind_d, outs_d, &g[t], height * width)
-        for d in range(depth * height * width):
-            for r in range(ROWS):
-                to[d * apart + r] = g[d][r]
-        to += ROWS
-
-
-cdef inline int pack_rows(
-    const real* w, Py_ssize_t row, Py_ssize_t outputs, Py_ssize_t channels, const Py_ssize_t* ws, const Part* part,
-    const Py_ssize_t* outs, const Py_ssize_t* tap, Py_ssize_t apart, real* to,
-) noexcept nogil:
-    """pack_as for up to ROWS rows and DEPTH channels, compiled for the transforms that are met most often.
-
-    1 if some number is not finite.
-    """
-    cdef const real* at[ROWS]
-    cdef const Py_ssize_t* taps[ROWS]
-    cdef const Py_ssize_t* kind = &part.kind[0]
-    cdef Py_ssize_t r, phases = part.phases // (outs[0] * outs[1] * outs[2]), count = 1
-    cdef Py_ssize_t rows = min(<Py_ssize_t>ROWS, outputs * phases - row)
-    cdef int code = code_of(kind, outs)
-    for r in range(3):
-        count *= points_of(kind[r], outs[r]) - outs[r] + 1
-    for r in range(rows):
-        at[r] = w + (row + r) // phases * ws[2]
-        taps[r] = tap + (row + r) % phases * count
-    if code == CODE(0, 1, F23, 2, F23, 2) and rows == ROWS:
-        pack_as(WHOLE, F23, F23, 1, 2, 2, at, taps, ws[1], ROWS, channels, apart, to)
-    elif code == CODE(0, 1, F32, 3, F32, 3) and rows == ROWS:
-        pack_as(WHOLE, F32, F32, 1, 3, 3, at, taps, ws[1], ROWS, channels, apart, to)
-    else:
-        pack_as(
-            kind[0], kind[1], kind[2], outs[0], outs[1], outs[2], at, taps, ws[1], rows, channels, apart, to
-        )
-    for r in range(part.taps):
-        if not all_finite(to + r * apart, channels * ROWS):
-            return 1
-    return 0

@@ -44,7 +44,8 @@ cdef struct Weights "weights":
 # Where the rows of a column go.
 cdef struct Column "column":
     real* to
-    Py_ssize_t wide  # from tap to tap; channels follow each other
+    Py_ssize_t wide  # from tap to tap,
+    Py_ssize_t deep  # and from channel to channel
 
 
 cdef inline Py_ssize_t weights_of(
@@ -106,7 +107,7 @@ cdef inline void pack_columns "columns_of"(
                     for r in range(height):
                         to[r] = w[at[r]] if at[r] >= 0 else <real>0
                 w += s.channel_step
-                to += part.taps * column[j].wide
+                to += column[j].deep
 
 
 cdef inline void turn_outputs(
@@ -172,7 +173,7 @@ cdef inline void pack_turned "turned_columns"(
                         source[0] = joined
                     for j in range(count_of(s.outputs * phases, height)):
                         memcpy(
-                            to[j].to + ((c + d) * part[i].taps + e) * to[j].wide, source[0] + j * height,
+                            to[j].to + (c + d) * to[j].deep + e * to[j].wide, source[0] + j * height,
                             height * sizeof(real),
                         )
                 taps += phases * part[i].taps
@@ -219,9 +220,10 @@ cdef inline void pack_unit(
     """Put the weights of a unit into the columns of its parts, one part's after the other's."""
     cdef Py_ssize_t i
     # Of kernels of up to 8 numbers pack_turned takes several channels together.
-    if s.kernel > 8 and of_one_phase(s, parts, part, tap) and column.wide == height:
-        pack_phase(height, s, column.to)
-        return
+    if s.kernel > 8 and of_one_phase(s, parts, part, tap):
+        if column.wide == height and column.deep == s.kernel * height:
+            pack_phase(height, s, column.to)
+            return
     if s.kernel <= LONGEST and not in_order(s, parts, part, tap):
         pack_turned(height, s, parts, part, tap, column)
         return

@@ -157,6 +157,7 @@ cdef inline void place_blocks(
         for j in range(count_of(count * part.phases, ROWS)):
             column.to = to + (c0 * blocks + (unit * part.phases + j) * channels) * part.taps * ROWS
             column.wide = ROWS
+            column.deep = part.taps * ROWS
             column += 1
         to += weights_of(part, outputs, all_channels, ROWS)
 

@@ -34,11 +34,27 @@ from ._plan_tables import (
 
 CHAIN = 32  # channels in a chain of additions, as in minimal.pxd,
 DEPTH = 64  # channels transformed at once
-MOST_PHASES = 100  # of a pass: with more, tiles of so few lanes are left that it was twice as slow (3d, k4 s2: 216)
+MOST_PHASES = 64  # of a pass, and so parts: with more, tiles have few lanes (k5 s3, 81 phases, 7.2 ms, 36 6.1)
+MOST_APART = 3  # steps from tap to tap
 MOST_POINTS = 128  # of the gradient with respect to the input
 SCRATCH = 7 * 2**18  # bytes of a task's products, sums and copies together
+WORTH = 0.93  # of the direct way's cycles, and less
 WHOLE, F22, F23, F32 = range(4)  # as in minimal.pxd
 KINDS = {(2, 2): F22, (2, 3): F23, (3, 2): F32}  # by outputs of a group and taps
+
+
+class Costs(NamedTuple):
+    """Cycles of one core."""
+
+    direct: float  # for a vector of products of the direct way,
+    product: float  # of those between transforms,
+    point: float  # for a vector of points of a channel or of sums that is transformed,
+    output: float  # for a vector of outputs on its way out,
+    weight: float  # and for a point of a weight: less than it takes, for layers do it once
+
+
+# By whether vectors have 64 bytes: of 21 layers on AVX-512, and of 27 on AVX2 (Zen 3), times within a fifth.
+COSTS = {True: Costs(1 / 1.8, 1 / 1.6, 3, 28, 0.6), False: Costs(0.72, 0.84, 5.5, 14, 0.8)}
 
 
 class Filter(NamedTuple):
@@ -64,6 +80,35 @@ class Axis(NamedTuple):
     filters: tuple[Filter, ...]
     phases: Phases  # (phase, output of the group), by where they start
     number: np.ndarray  # [phase, output of the group]: its place among these
+
+
+def _parted(phases: Phases) -> Phases:
+    """Part the phases of a dilated kernel, whose taps lie some steps apart, so that those of each part are neighbours.
+
+    Where they lie more than MOST_APART apart too few groups of outputs are left (dilation 4 of 60 pixels: 1.15 times
+    the direct way's time; 2 and 3: 0.73 and 0.78).
+    """
+    inner = np.setdiff1d(np.arange(1, len(phases.source)), phases.first)
+    apart = int(np.gcd.reduce(phases.source[inner] - phases.source[inner - 1])) // phases.step
+    if not 1 < apart <= MOST_APART:
+        return phases
+    part = np.arange(apart)
+    start = (phases.start[:, None] + phases.out_step * part).reshape(-1)
+    counts = (phases.counts[:, None] - part + apart - 1) // apart
+    kept = counts.reshape(-1) > 0
+    taps = [np.arange(a, b) for a, b in itertools.pairwise(phases.first) for _ in part]
+    sources = [phases.source[tap] + phases.step * (i % apart) for i, tap in enumerate(taps)]
+    taps, sources = ([one for one, keep in zip(each, kept, strict=True) if keep] for each in (taps, sources))
+    return replace(
+        phases,
+        start=start[kept],
+        counts=counts.reshape(-1)[kept],
+        first=np.cumsum([0, *map(len, taps)]),
+        tap=phases.tap[np.concatenate(taps)],
+        source=np.concatenate(sources),
+        step=phases.step * apart,
+        out_step=phases.out_step * apart,
+    )
 
 
 def _filters(phases: Phases) -> tuple[Filter, ...] | None:
@@ -98,8 +143,12 @@ def _axis(phases: Phases, outs: int, filters: tuple[Filter, ...]) -> Axis:
     return Axis(outs, filters, grouped, number.reshape(-1, outs))
 
 
-def _ways(phases: Phases) -> list[Axis]:
-    """Return the ways of cutting an axis into groups of outputs; none where it has other taps than a few neighbours."""
+def _ways(phases: Phases, forward: bool) -> list[Axis]:
+    """Return the ways of cutting an axis into groups of outputs; none where it has other taps than a few neighbours.
+
+    With respect to the input all parts add to one phase, which therefore is not parted.
+    """
+    phases = _parted(phases) if forward else phases
     filters = _filters(phases)
     if filters is None:
         return []
@@ -110,6 +159,19 @@ def _ways(phases: Phases) -> list[Axis]:
 def _points(axes: tuple[Axis, ...]) -> int:
     """Return the points of all phases."""
     return prod(sum(len(f.number) * f.points(axis.outs) for f in axis.filters) for axis in axes)
+
+
+def _transformed(axes: tuple[Axis, ...]) -> int:
+    """Return the points at which x is transformed: phases of a filter share them."""
+    return prod(sum(f.points(axis.outs) for f in axis.filters) for axis in axes)
+
+
+def _weights(axes: tuple[Axis, ...]) -> int:
+    """Return the points of weights that are packed: those of filters with the same taps once."""
+    filters = [{f.taps.tobytes(): f for f in axis.filters}.values() for axis in axes]
+    return prod(
+        sum(len(f.number) * f.points(axis.outs) for f in f_axis) for f_axis, axis in zip(filters, axes, strict=True)
+    )
 
 
 def _groups(axes: tuple[Axis, ...]) -> int:
@@ -124,43 +186,60 @@ def choose(problem: Problem, phases: list[Phases]) -> tuple[Axis, ...] | None:
     """
     if prod(len(one.start) for one in phases) > MOST_PHASES:
         return None
-    ways = list(itertools.product(*map(_ways, phases)))
-    if not ways:
+    ways = itertools.product(*(_ways(one, problem.forward) for one in phases))
+    possible = [axes for axes in ways if _possible(problem, axes)]
+    if not possible:
         return None
-    best = min(ways, key=lambda axes: _points(axes) * _groups(axes))
-    phases_of_all = prod(len(axis.phases.start) for axis in best)
-    if phases_of_all > MOST_PHASES or all(axis.outs == 1 for axis in best):
-        return None
+    best = min(possible, key=lambda axes: _cycles(problem, phases, axes))
     return best if worth(problem, phases, best) else None
 
 
-def _costly(axes: tuple[Axis, ...]) -> bool:
-    """Whether, for the one phase of the gradient with respect to the input, tiles or sums would be too many.
+def _possible(problem: Problem, axes: tuple[Axis, ...]) -> bool:
+    """Whether a way filters at all, all axes alike, with few enough phases.
 
-    Filters of different lengths are summed apart (0.74 to 0.85 times the direct way's speed for k3 s2, 0.93 for k5 s3),
-    and for many points tiles are of a few lanes (0.55 for k4 s2 in three dimensions, 512 points).
+    Where axes had groups of two and of three outputs it was 0.8 to 1.0 times as fast as the better of the two.
+    For the one phase of the gradient with respect to the input, filters of different lengths are summed apart (0.74 to
+    0.85 times the direct way's speed for k3 s2, 0.93 for k5 s3), and for many points tiles are of a few lanes (0.55 for
+    k4 s2 in three dimensions, 512 points).
     """
+    if prod(len(axis.phases.start) for axis in axes) > MOST_PHASES or len({axis.outs for axis in axes} - {1}) != 1:
+        return False
+    if len([axis for axis in axes if axis.outs > 1]) == 3 and _inexact(problem):
+        return False
     mixed = any(len({f.taps.shape[1] for f in axis.filters}) > 1 for axis in axes)
-    return mixed or _points(axes) > MOST_POINTS
+    return problem.forward or not (mixed or _points(axes) > MOST_POINTS)
+
+
+def _inexact(problem: Problem) -> bool:
+    """Whether on three axes errors would be too large: with stride 1, where PyTorch is most exact.
+
+    Errors over PyTorch's were up to 2.1 for kernels of two taps, 1.7 for dilated ones of three.
+    """
+    return any(kernel == 2 or dilation > 1 for _, _, kernel, stride, _, dilation in problem.axes if stride == 1)
 
 
 def worth(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...]) -> bool:
-    """Estimate whether minimal filtering of an image is faster, in cycles for which a vector has 16 numbers.
+    """Estimate whether minimal filtering of an image is faster."""
+    return _cycles(problem, phases, axes) < WORTH * _cycles(problem, phases, None)
 
-    The constants fit times of 21 layers on AVX-512 (of 16 to 512 channels, 1 to 3 axes) to within a fifth: a product of
-    the direct way takes 1/1.8 cycles, one between transforms 1/1.6, the transforms some 3 for each point and channel,
-    the way out 28 for each output. Packing takes 4 for each weight, and counts as 3, for layers do it once.
-    """
-    if not problem.forward and _costly(axes):
-        return False
-    channels, outputs = problem.channels, problem.outputs
-    out = outputs * 28 * prod(int(one.counts.sum()) for one in phases)
-    direct = channels * outputs / 1.8 * prod(int((np.diff(one.first) * one.counts).sum()) for one in phases) + out
+
+def _cycles(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...] | None) -> float:
+    """Estimate cycles for an image and a group, by minimal filtering, or the direct way."""
+    cost = COSTS[problem.lanes * problem.itemsize == 64]
+    channels, outputs, lanes = problem.channels, problem.outputs, problem.lanes
+    out = cost.output * outputs * prod(int(one.counts.sum()) for one in phases) / lanes
+    if axes is None:
+        terms = prod(int((np.diff(one.first) * one.counts).sum()) for one in phases)
+        return cost.direct * channels * outputs * terms / lanes + out
     points = _points(axes)
-    vectors = points * _groups(axes) * (1 + 1 / int(axes[2].phases.counts.max()))
-    minimal = vectors * (channels * outputs / 1.6 + 3 * channels + 3 * outputs) + out
-    minimal += 16 * channels * outputs * points * 3
-    return minimal < 0.93 * direct
+    products = channels * outputs * points
+    transforms = channels * _transformed(axes) + outputs * points
+    vectors = ceil(_groups(axes), lanes)
+    return (
+        vectors * (cost.product * products + cost.point * transforms)
+        + cost.weight * channels * outputs * _weights(axes)
+        + out
+    )
 
 
 def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
@@ -170,24 +249,26 @@ def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
     parts = list(itertools.product(*(axis.filters for axis in axes)))
     tile = _tile(problem, axes, parts)
     where = np.empty([*(len(one.start) for one in phases), 2], np.intp)
-    rows, offset, first_taps, taps = [], [], [], []
-    first = first_phase = weights = count = 0
+    rows, offset, taps = [], [], []
+    first = first_phase = weights = 0
+    known: dict[tuple[bytes | int, ...], int] = {}  # where the weights of parts with the same taps begin
     for i, part in enumerate(parts):
         points = prod(f.points(n) for f, n in zip(part, outs, strict=True))
         own = _rows(part)
         # With respect to the input there is one phase: all parts add to the same outputs, and those alike also before.
         complete = problem.forward or i + 1 == len(parts) or _kinds(parts[i + 1], outs) != _kinds(part, outs)
-        rows.append((points, own * prod(outs), first, first_phase, weights, *_kinds(part, outs), complete))
+        taps.append(_taps(part, [axis[2] for axis in problem.axes]))
+        kinds = _kinds(part, outs)
+        begin = known.setdefault((taps[-1].tobytes(), *kinds), weights)
+        rows.append((points, own * prod(outs), first, first_phase, begin, *kinds, complete))
         if problem.forward or i == 0:
             at = np.ix_(*(axis.number[f.number].reshape(-1) for f, axis in zip(part, axes, strict=True)))
             where[at] = np.stack((np.full(own * prod(outs), i), _numbers(part, outs)), axis=1).reshape(where[at].shape)
         offset.append(places([f.reads(axis) for f, axis in zip(part, axes, strict=True)], tile))
-        first_taps.append(count)
-        taps.append(_taps(part, [axis[2] for axis in problem.axes]))
-        count += len(taps[-1])
         first += points
         first_phase += own * prod(outs) if problem.forward else 0
-        weights += problem.channels * points * problem.rows * ceil(problem.outputs * own, problem.rows)
+        if begin == weights:
+            weights += problem.channels * points * problem.rows * ceil(problem.outputs * own, problem.rows)
     return Pass(
         *axis_tables(problem, phases, tile),
         ints(rows),
@@ -199,7 +280,7 @@ def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
         problem.block(),
         weights,
         outs=ints(outs),
-        first=ints(first_taps),
+        minimal=True,
     )
 
 

@@ -223,17 +223,12 @@ class Pass(NamedTuple):
     merged: bool = False  # some weights are zeros that are not there: all numbers must be finite
     exchanged: bool = False  # vectors run along rows of the weights
     outs: np.ndarray = np.ones(3, np.intp)  # outputs of a lane on each axis
-    first: np.ndarray | None = None  # by minimal filtering: where in `tap` the part's taps begin
+    minimal: bool = False  # by minimal filtering
 
     def signature(self) -> bytes:
         """Return what the order of packed weights depends on, besides their shape."""
         cut = self.tile[5:] if self.exchanged else self.tile[2:3]
         return b"".join(table.tobytes() for table in (self.parts, self.tap, self.outs, cut)) + bytes([self.exchanged])
-
-    @property
-    def minimal(self) -> bool:
-        """Whether minimal filtering computes it."""
-        return self.first is not None
 
 
 def cut(size: int, most: int, unit: int = 1) -> int:
