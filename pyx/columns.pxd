@@ -207,7 +207,10 @@ cdef inline void sum_by_pixels(
             memset(y, 0, inner * sizeof(real))
             c = inner
         while c + PIXEL_VECTORS * LANES <= inner:
-            some_pixels(PIXEL_VECTORS, x, first + c, inner, w, count, weights, axis.count[o], y + c)
+            if count == 2 and axis.count[o] == 2:  # compiled for half of height and width
+                some_pixels(PIXEL_VECTORS, x, first + c, inner, w, 2, weights, 2, y + c)
+            else:
+                some_pixels(PIXEL_VECTORS, x, first + c, inner, w, count, weights, axis.count[o], y + c)
             c += PIXEL_VECTORS * LANES
         while c < inner:
             # The last vector overlaps the one before it.

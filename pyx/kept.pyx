@@ -1,9 +1,10 @@
 # An included source's docstring is not the module's, so it is assigned.
-__doc__ = """The memory of large results, kept for later ones.
+__doc__ = """The memory of large results and scratch, kept for later ones.
 
 A new page costs more than what most kernels do with it: the system clears it, and a virtual machine looks it up twice.
 C's allocator gives large pieces back as soon as they are freed, so that a loop of calls would pay for each result.
 Here some are kept, the last ones that were freed, up to KEPT bytes in all; they begin at a huge page and ask for such.
+Calls that want as much scratch have it from here too.
 On other systems than Linux, and under sanitizers, which look for uses after the end, nothing is kept.
 """
 
@@ -120,6 +121,7 @@ cdef extern from * nogil:
             if (old.bytes) unmap_pages(old.start, old.bytes);
         } while (old.bytes);
     }
+    static size_t kept_at_most(void) { return kept.most; }
     """
     ctypedef struct piece:
         char* start
@@ -127,6 +129,7 @@ cdef extern from * nogil:
     piece take_kept(size_t bytes)
     void give_kept(piece one)
     void keep_at_most(size_t bytes)
+    size_t kept_at_most()
     char* map_pages(size_t bytes)
     int watch_forks()
     size_t HUGE_PAGE
@@ -151,10 +154,22 @@ cdef class Memory:
             give_kept(self.piece)
 
 
+cdef size_t whole_pages(size_t bytes) noexcept nogil:
+    return (bytes + HUGE_PAGE - 1) // HUGE_PAGE * HUGE_PAGE
+
+
+cdef piece mapped(size_t bytes) noexcept nogil:
+    """New memory; a piece without bytes where it is not to be had."""
+    cdef piece one
+    one.start = map_pages(bytes)
+    one.bytes = bytes if one.start != NULL else 0
+    return one
+
+
 def piece_of(Py_ssize_t size):
     """Memory of so many bytes, uninitialised; None where it is not to be had here."""
     cdef Memory memory
-    cdef size_t bytes = (<size_t>size + HUGE_PAGE - 1) // HUGE_PAGE * HUGE_PAGE
+    cdef size_t bytes = whole_pages(size)
     if not KEEPS_MEMORY:
         return None
     memory = Memory()
@@ -162,11 +177,31 @@ def piece_of(Py_ssize_t size):
     memory.piece = take_kept(bytes)
     memory.used = memory.piece.bytes > 0
     if not memory.used:
-        memory.piece.start = map_pages(bytes)
-        if memory.piece.start == NULL:
-            return None
-        memory.piece.bytes = bytes
-    return memory
+        memory.piece = mapped(bytes)
+    return memory if memory.piece.bytes else None
+
+
+cdef char* lend(size_t* bytes) noexcept nogil:
+    """Memory of at least so many bytes, and how many they are; NULL and 0 where it is not to be had here."""
+    cdef piece one = take_kept(whole_pages(bytes[0]))
+    if one.bytes == 0:
+        one = mapped(whole_pages(bytes[0]))
+    bytes[0] = one.bytes
+    return one.start if one.bytes else NULL
+
+
+cdef void take_back(char* start, size_t bytes) noexcept nogil:
+    """Keep what `lend` gave."""
+    cdef piece one
+    one.start, one.bytes = start, bytes
+    give_kept(one)
+
+
+cdef void let_go() noexcept nogil:
+    """Give all that is kept back to the system."""
+    cdef size_t most = kept_at_most()
+    keep_at_most(0)
+    keep_at_most(most)
 
 
 def set_kept(Py_ssize_t size):

@@ -7,6 +7,8 @@ steps are run later, from C, without the GIL, on other arrays: see door.pyx.
 
 from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 
+from upsampling._kernels.memory cimport lend, let_go, take_back
+
 cdef extern from * nogil:
     """
     #include "simd.h"
@@ -85,6 +87,9 @@ cdef extern from * nogil:
     PyObject* recorder
     int others
 
+cdef enum:
+    LENT = 1 << 25  # bytes of scratch which C's allocator would give back to the system after each call
+
 if watch_forks():
     raise MemoryError("no memory to be told of forks")
 
@@ -98,12 +103,27 @@ cdef void leave(int threads) noexcept nogil:
     leave_call(threads)
 
 
+cdef char* scratch_of(size_t bytes, size_t* lent) noexcept nogil:
+    """Scratch, and how much of it was lent by kept.pyx, else 0; NULL where there is none."""
+    cdef char* found = NULL
+    if bytes >= <size_t>LENT:
+        lent[0] = bytes
+        found = lend(lent)
+    if found == NULL:
+        found = <char*>scratch(bytes)
+    if found == NULL:
+        let_go()  # what is kept may be what is missing
+        found = <char*>scratch(bytes)
+    return found
+
+
 cdef int perform(Call* job, Py_ssize_t size, Run run) except -1:
     """Run a job of `size` bytes, and return 0; or keep it for later and return 1: then its tables must be kept too.
 
     MemoryError where there is no scratch, before anything is written; what a signal's handler raised, in the middle.
     """
     cdef Py_ssize_t bytes
+    cdef size_t lent = 0
     job.stop = job.again = 0
     job.cancel = NULL
     if recorder != NULL:
@@ -118,13 +138,16 @@ cdef int perform(Call* job, Py_ssize_t size, Run run) except -1:
     job.scratch = NULL
     bytes = job.shared + job.each * job.threads
     if bytes > 0:
-        job.scratch = <char*>scratch(bytes)
+        job.scratch = scratch_of(bytes, &lent)
         if job.scratch == NULL:
             leave(job.threads)
             raise MemoryError(f"no memory for {bytes} bytes of scratch")
     with nogil:
         run(job)
-    free_scratch(job.scratch)
+    if lent:
+        take_back(job.scratch, lent)
+    else:
+        free_scratch(job.scratch)
     leave(job.threads)
     return -1 if job.stop else 0
 

@@ -81,6 +81,20 @@ def test_no_more_is_kept_than_allowed():
 
 
 @needs_kept
+@pytest.mark.usefixtures("nothing_kept")
+def test_large_scratch_is_kept_too():
+    """The weights that a call packs: of 32 MiB and more, which C's allocator gives back."""
+    resource = pytest.importorskip("resource")
+    x, weight = numbers((1, 1024, 20, 20)), numbers((1024, 1024, 3, 3))
+    wanted = up.conv_transpose2d(x, weight, padding=1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    y = up.conv_transpose2d(x, weight, padding=1)
+    new = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert new < 2**25 // resource.getpagesize() // 2
+    np.testing.assert_array_equal(y, wanted)
+
+
+@needs_kept
 def test_threads_get_memory_of_their_own():
     x = numbers((4, 1, 256, 512))
 
