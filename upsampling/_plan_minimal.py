@@ -38,7 +38,7 @@ MOST_PHASES = 64  # of a pass, and so parts: with more, tiles have few lanes (k5
 MOST_APART = 3  # steps from tap to tap
 MOST_POINTS = 128  # of the gradient with respect to the input
 SCRATCH = 7 * 2**18  # bytes of a task's products, sums and copies together
-WORTH = 0.93  # of the direct way's cycles, and less
+WORTH = 0.95  # of the direct way's cycles, and less
 WHOLE, F22, F23, F32 = range(4)  # as in minimal.pxd
 KINDS = {(2, 2): F22, (2, 3): F23, (3, 2): F32}  # by outputs of a group and taps
 
