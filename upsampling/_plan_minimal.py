@@ -344,9 +344,9 @@ def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
 
 def _chain(channels: int, kinds: list[int]) -> int:
     """Return the channels of a chain, as channels_of_chain in minimal.pxd does."""
-    if kinds == [F23] * 3:
-        return CHAIN // 2 if channels >= DEPTH else CHAIN // 4
-    return CHAIN
+    if WHOLE in kinds:
+        return CHAIN
+    return CHAIN // 2 if channels >= DEPTH or F23 not in kinds else CHAIN // 4
 
 
 def _shares(problem: Problem, tiles: int, unit: int) -> set[int]:
