@@ -16,9 +16,9 @@ cdef extern from "simd.h" nogil:
 
 cdef enum:
     SLICE = 16  # channels transformed at once, a part of DEPTH, or fewer:
-    TAKEN = 8192  # most numbers of them
+    TAKEN = 4096  # most numbers of them
     RUN = 16  # blocks of output channels that a task takes one after the other, for they lie so in memory
-    FEW_PHASES = 64  # MOST_PHASES in _plan_minimal.py, and so parts
+    MOST_PARTS = 64  # and most rows of weights of an output channel: as in _plan_minimal.py
 
 
 cdef inline void expand(Py_ssize_t kind, Py_ssize_t outs, vec* g, Py_ssize_t step) noexcept nogil:
@@ -135,9 +135,9 @@ cdef inline bint pack_points(
 
     They are [part][DEPTH channels][point][block of rows][channel][ROWS]. Parts may have the weights of earlier ones.
     """
-    cdef real taken[TAKEN]
-    cdef Column column[FEW_PHASES]
-    cdef Part taps[FEW_PHASES]
+    cdef real taken[TAKEN + LANES]  # whole vectors are read
+    cdef Column column[MOST_PARTS]
+    cdef Part taps[MOST_PARTS]
     cdef const Column* to = column
     cdef const Part* part
     cdef Py_ssize_t outputs = min(<Py_ssize_t>ROWS, of.outputs - unit * ROWS), from_tap = channels * ROWS

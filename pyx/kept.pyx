@@ -4,7 +4,7 @@ __doc__ = """The memory of large results and scratch, kept for later ones.
 A new page costs more than what most kernels do with it: the system clears it, and a virtual machine looks it up twice.
 C's allocator gives large pieces back as soon as they are freed, so that a loop of calls would pay for each result.
 Here some are kept, the last ones that were freed, up to KEPT bytes in all; they begin at a huge page and ask for such.
-Calls that want as much scratch have it from here too.
+Calls that want 32 MiB of scratch and more (perform.pyx) have it from here too; it is kept where there is room for it.
 On other systems than Linux, and under sanitizers, which look for uses after the end, nothing is kept.
 """
 
@@ -121,7 +121,38 @@ cdef extern from * nogil:
             if (old.bytes) unmap_pages(old.start, old.bytes);
         } while (old.bytes);
     }
-    static size_t kept_at_most(void) { return kept.most; }
+    /* Keep a piece if there is room for it beside the others. */
+    static void give_beside(piece one) {
+        lock_kept();
+        if (kept.count < PIECES && kept.bytes + one.bytes <= kept.most)
+            kept.piece[kept.count++] = one, kept.bytes += one.bytes, one.bytes = 0;
+        unlock_kept();
+        if (one.bytes) unmap_pages(one.start, one.bytes);
+    }
+    /* Give everything that is kept back to the system. */
+    static void give_back(void) {
+        piece old;
+        do {
+            lock_kept();
+            old = kept.count ? without(0) : (piece){NULL, 0};
+            unlock_kept();
+            if (old.bytes) unmap_pages(old.start, old.bytes);
+        } while (old.bytes);
+    }
+    static size_t bytes_kept(void) {
+        size_t bytes;
+        lock_kept();
+        bytes = kept.bytes;
+        unlock_kept();
+        return bytes;
+    }
+    static int keeps_any(void) {
+        int any;
+        lock_kept();
+        any = kept.most > 0;
+        unlock_kept();
+        return any;
+    }
     """
     ctypedef struct piece:
         char* start
@@ -129,7 +160,10 @@ cdef extern from * nogil:
     piece take_kept(size_t bytes)
     void give_kept(piece one)
     void keep_at_most(size_t bytes)
-    size_t kept_at_most()
+    void give_beside(piece one)
+    void give_back()
+    size_t bytes_kept()
+    int keeps_any()
     char* map_pages(size_t bytes)
     int watch_forks()
     size_t HUGE_PAGE
@@ -144,7 +178,7 @@ cdef class Memory:
 
     cdef piece piece
     cdef Py_ssize_t size
-    cdef readonly bint used  # by an earlier array, so that its pages are there
+    cdef readonly bint used  # by an earlier array or call, so that its pages are there, or most of them
 
     def __getbuffer__(self, Py_buffer* buffer, int flags):
         PyBuffer_FillInfo(buffer, self, self.piece.start, self.size, 0, flags)
@@ -182,26 +216,32 @@ def piece_of(Py_ssize_t size):
 
 
 cdef char* lend(size_t* bytes) noexcept nogil:
-    """Memory of at least so many bytes, and how many they are; NULL and 0 where it is not to be had here."""
-    cdef piece one = take_kept(whole_pages(bytes[0]))
-    if one.bytes == 0:
-        one = mapped(whole_pages(bytes[0]))
+    """Memory of at least so many bytes, and how many they are; NULL and 0 where it is not to be had or nothing kept."""
+    cdef piece one
+    one.start, one.bytes = NULL, 0
+    if keeps_any():
+        one = take_kept(whole_pages(bytes[0]))
+        if one.bytes == 0:
+            one = mapped(whole_pages(bytes[0]))
     bytes[0] = one.bytes
-    return one.start if one.bytes else NULL
+    return one.start
 
 
 cdef void take_back(char* start, size_t bytes) noexcept nogil:
-    """Keep what `lend` gave."""
+    """Keep what `lend` gave, where there is room for it: results go before."""
     cdef piece one
     one.start, one.bytes = start, bytes
-    give_kept(one)
+    give_beside(one)
 
 
-cdef void let_go() noexcept nogil:
+cpdef void let_go() noexcept nogil:
     """Give all that is kept back to the system."""
-    cdef size_t most = kept_at_most()
-    keep_at_most(0)
-    keep_at_most(most)
+    give_back()
+
+
+def kept_bytes():
+    """How much is kept."""
+    return bytes_kept()
 
 
 def set_kept(Py_ssize_t size):

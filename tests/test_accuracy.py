@@ -79,6 +79,7 @@ GRADIENTS: dict[str, Case] = {
     "3d k3, 50 channels": conv(3, (1, 50, 6, 6, 6), (50, 33, 3, 3, 3)),
     "3d k3, 64 channels": conv(3, (1, 64, 6, 6, 6), (64, 33, 3, 3, 3)),
     "3d k4 s2, 64 channels": conv(3, (1, 64, 6, 6, 6), (64, 33, 4, 4, 4), stride=2, padding=1),
+    "3d k2 s2 with dilation 2, 64 channels": conv(3, (1, 64, 12, 12, 12), (64, 33, 2, 2, 2), stride=2, dilation=2),
     "2d k3 with dilation 2, 50 channels": conv(2, (1, 50, 24, 29), (50, 33, 3, 3), padding=2, dilation=2),
 }
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ._args import LARGEST
 from ._kernels.calls import recording
-from ._kernels.memory import Memory, piece_of, set_kept
+from ._kernels.memory import Memory, let_go, piece_of, set_kept
 from ._out import check_out, new, no_room
 
 # Bytes from which on a result has memory that was kept from earlier ones (pyx/kept.pyx), and how many are kept at
@@ -97,8 +97,7 @@ def _new(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
     try:
         array = empty(shape, dtype)
     except MemoryError:
-        set_kept(0)  # what is kept may be what is missing
-        set_kept(KEPT)
+        let_go()  # what is kept may be what is missing
         array = new(shape, dtype)
     if (program := recording()) is not None:  # a plan is made: every execution will have such an array of its own
         program.temporary(array)

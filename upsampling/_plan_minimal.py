@@ -34,7 +34,8 @@ from ._plan_tables import (
 
 CHAIN = 32  # channels in a chain of additions, as in minimal.pxd,
 DEPTH = 64  # channels transformed at once
-MOST_PHASES = 64  # of a pass, and so parts: with more, tiles have few lanes (k5 s3, 81 phases, 7.2 ms, 36 6.1)
+MOST_PHASES = 64  # of a pass: with more, tiles have few lanes (k5 s3, 81 phases, 7.2 ms, 36 6.1)
+MOST_PARTS = 64  # and most parts, or rows of weights of an output channel: as in expand.pxd
 MOST_APART = 3  # steps from tap to tap
 MOST_POINTS = 128  # of the gradient with respect to the input
 SCRATCH = 7 * 2**18  # bytes of a task's products, sums and copies together
@@ -53,7 +54,8 @@ class Costs(NamedTuple):
     weight: float  # and for a point of a weight: less than it takes, for layers do it once
 
 
-# By whether vectors have 64 bytes: of 21 layers on AVX-512, and of 27 on AVX2 (Zen 3), times within a fifth.
+# By whether vectors have 64 bytes: of 21 layers on AVX-512, and of 27 on AVX2 (Zen 3), times within a fifth. Those of
+# AVX2 stand for shorter vectors as well: with SSE2 minimal filtering gains more (of 19 layers none was slower by it).
 COSTS = {True: Costs(1 / 1.8, 1 / 1.6, 3, 28, 0.6), False: Costs(0.72, 0.84, 5.5, 14, 0.8)}
 
 
@@ -168,9 +170,8 @@ def _transformed(axes: tuple[Axis, ...]) -> int:
 
 def _weights(axes: tuple[Axis, ...]) -> int:
     """Return the points of weights that are packed: those of filters with the same taps once."""
-    filters = [{f.taps.tobytes(): f for f in axis.filters}.values() for axis in axes]
     return prod(
-        sum(len(f.number) * f.points(axis.outs) for f in f_axis) for f_axis, axis in zip(filters, axes, strict=True)
+        sum({f.taps.tobytes(): len(f.number) * f.points(axis.outs) for f in axis.filters}.values()) for axis in axes
     )
 
 
@@ -213,9 +214,12 @@ def _possible(problem: Problem, axes: tuple[Axis, ...]) -> bool:
 def _inexact(problem: Problem) -> bool:
     """Whether on three axes errors would be too large: with stride 1, where PyTorch is most exact.
 
-    Errors over PyTorch's were up to 2.1 for kernels of two taps, 1.7 for dilated ones of three.
+    Errors over PyTorch's were up to 2.1 for kernels of two taps, 1.7 for dilated ones of three. A stride that divides
+    its dilation is as stride 1.
     """
-    return any(kernel == 2 or dilation > 1 for _, _, kernel, stride, _, dilation in problem.axes if stride == 1)
+    return any(
+        kernel == 2 or dilation > stride for _, _, kernel, stride, _, dilation in problem.axes if dilation % stride == 0
+    )
 
 
 def worth(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...]) -> bool:
@@ -247,6 +251,7 @@ def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
     outs = [axis.outs for axis in axes]
     phases = [axis.phases for axis in axes]
     parts = list(itertools.product(*(axis.filters for axis in axes)))
+    assert max(len(parts), sum(map(_rows, parts))) <= MOST_PARTS
     tile = _tile(problem, axes, parts)
     where = np.empty([*(len(one.start) for one in phases), 2], np.intp)
     rows, offset, taps = [], [], []
