@@ -24,7 +24,7 @@ cdef enum:
 cdef inline void expand(Py_ssize_t kind, Py_ssize_t outs, vec* g, Py_ssize_t step) noexcept nogil:
     """Transform taps, of which there come to be as many as points."""
     cdef Py_ssize_t i
-    cdef vec half = vset(0.5), a = g[0], b
+    cdef vec half = vset(<real>0.5), a = g[0], b
     if kind == WHOLE:
         for i in range(1, outs):
             g[i * step] = a
