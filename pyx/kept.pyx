@@ -111,15 +111,21 @@ cdef extern from * nogil:
             if (old.bytes) unmap_pages(old.start, old.bytes);
         } while (one.bytes);
     }
-    static void keep_at_most(size_t bytes) {
-        piece old = {NULL, 0};
+    /* Give the oldest pieces back to the system until no more than so many bytes are kept. */
+    static void shrink_to(size_t bytes) {
+        piece old;
         do {
             lock_kept();
-            kept.most = bytes;
             old = kept.count && kept.bytes > bytes ? without(0) : (piece){NULL, 0};
             unlock_kept();
             if (old.bytes) unmap_pages(old.start, old.bytes);
         } while (old.bytes);
+    }
+    static void keep_at_most(size_t bytes) {
+        lock_kept();
+        kept.most = bytes;
+        unlock_kept();
+        shrink_to(bytes);
     }
     /* Keep a piece if there is room for it beside the others. */
     static void give_beside(piece one) {
@@ -128,16 +134,6 @@ cdef extern from * nogil:
             kept.piece[kept.count++] = one, kept.bytes += one.bytes, one.bytes = 0;
         unlock_kept();
         if (one.bytes) unmap_pages(one.start, one.bytes);
-    }
-    /* Give everything that is kept back to the system. */
-    static void give_back(void) {
-        piece old;
-        do {
-            lock_kept();
-            old = kept.count ? without(0) : (piece){NULL, 0};
-            unlock_kept();
-            if (old.bytes) unmap_pages(old.start, old.bytes);
-        } while (old.bytes);
     }
     static size_t bytes_kept(void) {
         size_t bytes;
@@ -161,7 +157,7 @@ cdef extern from * nogil:
     void give_kept(piece one)
     void keep_at_most(size_t bytes)
     void give_beside(piece one)
-    void give_back()
+    void shrink_to(size_t bytes)
     size_t bytes_kept()
     int keeps_any()
     char* map_pages(size_t bytes)
@@ -236,7 +232,7 @@ cdef void take_back(char* start, size_t bytes) noexcept nogil:
 
 cpdef void let_go() noexcept nogil:
     """Give all that is kept back to the system."""
-    give_back()
+    shrink_to(0)
 
 
 def kept_bytes():

@@ -205,7 +205,7 @@ def _possible(problem: Problem, axes: tuple[Axis, ...]) -> bool:
     """
     if prod(len(axis.phases.start) for axis in axes) > MOST_PHASES or len({axis.outs for axis in axes} - {1}) != 1:
         return False
-    if len([axis for axis in axes if axis.outs > 1]) == 3 and _inexact(problem):
+    if all(axis.outs > 1 for axis in axes) and _inexact(problem):
         return False
     mixed = any(len({f.taps.shape[1] for f in axis.filters}) > 1 for axis in axes)
     return problem.forward or not (mixed or _points(axes) > MOST_POINTS)
