@@ -32,7 +32,7 @@ from windows cimport (
     words_of,
 )
 
-cdef extern from "dot.h" nogil:
+cdef extern from "picks.h" nogil:
     ctypedef struct total:
         pass
     const Py_ssize_t LANES

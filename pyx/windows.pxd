@@ -2,34 +2,42 @@
 
 A row has size_in pixels of `channels` values and becomes size_out pixels. The output's values, in their order, are the
 lanes of vectors. The bytes of a lane's next TAPS taps lie in a window of the row, which is loaded; they are picked
-out of it by one permutation for all lanes, and multiplied by the digits of the weights (dot.h). Four rows share the
-loads of places and digits.
+out of it by one permutation for all lanes (picks.h), and multiplied by the digits of the weights (dot.h). Four rows
+share the loads of places and digits.
 
   3 channels of 8 bits       out      r0 g0 b0 r1 | g1 b1 r2 g2 | ...   the first two groups of a vector
                              taps     4 bytes for each, 3 apart in the row
 
-Where pixels lie so far apart that 4 values need more than a window, a group is one pixel, and its missing channels
-are left out when the output is stored. The list of windows, places and digits is made once for all rows.
+Where pixels lie so far apart that 4 values need more than a window, a group is one pixel of 3 channels, and the missing
+one is left out when the output is stored. Of one channel, each lane loads its few taps by itself; or a group is one
+sum, whose four lanes have each a part of its many taps, and are added up at the end. The list of windows, places and
+digits is made once for all rows.
 """
 
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
-cdef extern from "dot.h" nogil:
+cdef extern from "picks.h" nogil:
     ctypedef unsigned short pixel
     const Py_ssize_t LANES
     enum:
+        ALONE
+        LANE_EACH
+        QUARTER_EACH
+        HALF_EACH
+        WHOLE
         PIXEL_BYTES
         TAPS
         VECTORS
         QUARTERS
+        ROWS
         WORDS
         PICKS
         PICKS_FAR
         VECTOR_BYTES
     ctypedef struct Windows "windows":
         Py_ssize_t blocks, bytes, steps, stride, reach, direct, tail, tail_bytes
-        int sums, unit, shared, few
+        int sums, unit, way, few
         int32_t* begin
         char* places
         int32_t* words
@@ -37,15 +45,15 @@ cdef extern from "dot.h" nogil:
     void words_of(
         int32_t* to, Py_ssize_t pace, const int32_t* weights, Py_ssize_t n, int unit, int sums
     )
+    int windows_of(int way)
     int group_of(int vector, int quarter)
     void arrange(Windows* t)
     void blocks_along(
         const char** rows, Py_ssize_t skip, char** out, Py_ssize_t base, Py_ssize_t first, Py_ssize_t end,
-        const Windows* t, int n
+        const Windows* t
     )
 
 cdef enum:
-    ROWS = 4  # that share loads
     GROUP = 8  # rows that are resampled for each reading of the list
     NEAR_BYTES = 1 << 14  # of the list, which stay in the first cache for all rows of a group
     # Bytes that a list may take: it is read once for four rows, from the second-level cache or from the third.
@@ -57,6 +65,16 @@ cdef struct Axis:
     const int32_t* weights
     Py_ssize_t taps
     Py_ssize_t size_in, size_out
+
+cdef inline Py_ssize_t lanes_of(const Windows* t) noexcept nogil:
+    """Lanes among which the taps of one sum are shared out."""
+    return 4 if t.way == ALONE else 1
+
+
+cdef inline Py_ssize_t shared_by(int way) noexcept nogil:
+    """Groups that share a window."""
+    return 4 if way == WHOLE else 2 if way == HALF_EACH else 1
+
 
 cdef inline void span(
     const Windows* t, const Axis* x, unsigned int channels, Py_ssize_t group, Py_ssize_t groups, Py_ssize_t* begin,
@@ -79,36 +97,38 @@ cdef inline void span(
 
 
 cdef inline Py_ssize_t window_begin(
-    const Windows* t, const Axis* x, Py_ssize_t channels, Py_ssize_t block, Py_ssize_t vector, Py_ssize_t quarter,
+    const Windows* t, const Axis* x, Py_ssize_t channels, Py_ssize_t block, Py_ssize_t vector, Py_ssize_t window,
     Py_ssize_t* longest,
 ) noexcept nogil:
-    """Where the window of which a group is the first begins; the row's end where its groups make nothing."""
-    cdef Py_ssize_t begin = x.size_in * channels * PIXEL_BYTES, end = 0
-    span(
-        t, x, <unsigned int>channels, block * VECTORS * QUARTERS + group_of(vector, quarter),
-        t.shared, &begin, &end,
-    )
+    """Where a window of a vector begins; the row's end where what reads it makes nothing."""
+    cdef Py_ssize_t begin = x.size_in * channels * PIXEL_BYTES, end = 0, group, o
+    if t.way == LANE_EACH:
+        o = 4 * (block * VECTORS * QUARTERS + group_of(<int>vector, <int>(window // 4))) + window % 4
+        return x.start[o] * PIXEL_BYTES if o < x.size_out else begin
+    group = block * VECTORS * QUARTERS + group_of(<int>vector, <int>window)
+    span(t, x, <unsigned int>channels, group, shared_by(t.way), &begin, &end)
     longest[0] = max(longest[0], end - begin)
     return begin
 
 
 cdef inline bint fits(Windows* t, const Axis* x, Py_ssize_t channels) noexcept nogil:
-    """Whether windows hold what lanes need, with `few` and `shared` as they are; if so, what follows from these."""
-    cdef Py_ssize_t block, v, q, begin, longest = 0, row = x.size_in * channels * PIXEL_BYTES, least, most, last = 0
-    cdef Py_ssize_t window = VECTOR_BYTES if t.shared > 1 else 16, groups = (x.size_out * channels + 3) // 4
+    """Whether windows hold what lanes need, with `way` and `few` as they are; if so, what follows from these."""
+    cdef Py_ssize_t block, v, i, begin, longest = 0, row = x.size_in * channels * PIXEL_BYTES, least, most, last = 0
+    cdef Py_ssize_t window = VECTOR_BYTES if t.way > QUARTER_EACH else 4 if t.way == LANE_EACH else 16
+    cdef Py_ssize_t groups = (x.size_out * channels + 3) // 4, shared = shared_by(t.way)
     if t.few:
         groups = x.size_out
     t.blocks = (groups + VECTORS * QUARTERS - 1) // (VECTORS * QUARTERS)
     t.bytes = VECTORS * QUARTERS * PIXEL_BYTES * (t.few if t.few else 4)
-    t.stride = TAPS * channels * PIXEL_BYTES
+    t.stride = TAPS * lanes_of(t) * channels * PIXEL_BYTES
     t.direct = t.blocks
     t.tail = row
     for block in range(t.blocks):
         least = row
         most = 0
         for v in range(VECTORS):
-            for q in range(QUARTERS // t.shared):
-                begin = window_begin(t, x, channels, block, v, q * t.shared, &longest)
+            for i in range(windows_of(t.way) // shared):
+                begin = window_begin(t, x, channels, block, v, i * shared, &longest)
                 least = min(least, begin)
                 most = max(most, begin + (t.steps - 1) * t.stride + window)
         if longest > window:
@@ -135,31 +155,37 @@ cdef inline Py_ssize_t room(const Windows* t) noexcept nogil:
 cdef inline bint plan_windows(Windows* t, const Axis* x, Py_ssize_t channels) noexcept nogil:
     """Choose what groups and windows are; False where they are not for this axis."""
     cdef Py_ssize_t taps = 1, o
-    cdef int way
+    cdef int choice
     t.sums = sums_for(x.weights, x.size_out, x.taps, &t.unit) if PICKS else 0
     if t.sums == 0 or channels * x.size_in > (1 << 30):
         return False
     for o in range(x.size_out):
         taps = max(taps, x.count[o])
-    t.steps = (taps + TAPS - 1) // TAPS
-    t.reach = min(taps, TAPS)
     # Groups that share a window save loads; groups of single pixels are not full.
-    for way in range(6):
-        t.shared = 4 >> (way // 2)
-        t.few = channels if way % 2 else 0
-        if (t.shared > 1 and not PICKS_FAR) or (t.few and channels != 3):
+    for choice in range(8 if PICKS_FAR else 4):
+        t.way = WHOLE - choice // 2 if PICKS_FAR else QUARTER_EACH - choice // 2
+        t.few = 3 if choice % 2 else 0
+        if t.way < QUARTER_EACH:
+            t.way = ALONE if choice % 2 else LANE_EACH
+            t.few = 1 if choice % 2 else 0
+        if (t.few == 3 and channels != 3) or (t.way < QUARTER_EACH and channels > 1):
             continue
+        if t.way == LANE_EACH and taps > TAPS:
+            continue
+        t.reach = min(taps, TAPS * lanes_of(t))
+        t.steps = (taps + TAPS * lanes_of(t) - 1) // (TAPS * lanes_of(t))
         if fits(t, x, channels):
             return room(t) <= MOST_BYTES
     return False
 
 
-cdef inline void list_lane(const Windows* t, const Axis* x, Py_ssize_t o, int32_t* to) noexcept nogil:
-    """List the digits of output pixel o."""
-    cdef Py_ssize_t s, count = x.count[o]
+cdef inline void list_lane(const Windows* t, const Axis* x, Py_ssize_t o, Py_ssize_t part, int32_t* to) noexcept nogil:
+    """List the digits of output pixel o, or of a part of its taps."""
+    cdef Py_ssize_t s, at, count = x.count[o]
     cdef const int32_t* weights = x.weights + o * x.taps
     for s in range(t.steps):
-        words_of(to, LANES, weights + s * TAPS, count - s * TAPS, t.unit, t.sums)
+        at = (s * lanes_of(t) + part) * TAPS
+        words_of(to, LANES, weights + at, count - at, t.unit, t.sums)
         to += t.sums * WORDS * LANES
 
 
@@ -171,25 +197,29 @@ cdef inline void list_vector(
     cdef Py_ssize_t longest = 0, begin = 0, at
     cdef int32_t* to = t.words + number * words * LANES
     cdef char* places = t.places + number * VECTOR_BYTES
+    for i in range(windows_of(t.way)):
+        if i % shared_by(t.way) == 0:
+            begin = window_begin(t, x, channels, block, v, i, &longest)
+        t.begin[number * windows_of(t.way) + i] = <int32_t>begin
     for q in range(QUARTERS):
-        if q % t.shared == 0:
-            begin = window_begin(t, x, channels, block, v, q, &longest)
-        t.begin[number * QUARTERS + q] = <int32_t>begin
+        begin = t.begin[number * windows_of(t.way) + q]
         group = block * VECTORS * QUARTERS + group_of(v, q)
         o = group if t.few else <unsigned int>(4 * group) // <unsigned int>channels
         c = 0 if t.few else 4 * group - o * channels
         for lane in range(4 * q, 4 * q + 4):
             at = 0
-            if o >= x.size_out or c >= channels:  # what this lane makes is not kept
+            if t.way == ALONE and o < x.size_out:
+                list_lane(t, x, o, lane - 4 * q, to + lane)
+            elif o >= x.size_out or c >= channels:  # what this lane makes is not kept
                 for i in range(words):
                     to[i * LANES + lane] = 0
             else:
-                at = (x.start[o] * channels + c) * PIXEL_BYTES - begin
+                at = (x.start[o] * channels + c) * PIXEL_BYTES - begin if t.way >= QUARTER_EACH else 0
                 if lane > 4 * q and c > 0:
                     for i in range(words):
                         to[i * LANES + lane] = to[i * LANES + lane - 1]
                 else:
-                    list_lane(t, x, o, to + lane)
+                    list_lane(t, x, o, 0, to + lane)
             for k in range(4):
                 i = k // PIXEL_BYTES * channels * PIXEL_BYTES if k // PIXEL_BYTES < t.reach else 0
                 places[4 * lane + k] = <char>(at + i + k % PIXEL_BYTES)
@@ -220,12 +250,12 @@ cdef inline void along_windows(
     rows[r] is at byte `skip` of the row, out[r] at the output of block `first`. Of `out` one more may be overwritten.
     With `tails`, which has room for GROUP rows, nothing behind a row's end is read.
     """
-    cdef Py_ssize_t r, direct = end, block, after, part, many
+    cdef Py_ssize_t r, direct = end, block, after, part
     cdef Py_ssize_t near = max(<Py_ssize_t>1, NEAR_BYTES // (VECTORS * VECTOR_BYTES * (1 + t.steps * t.sums * WORDS)))
     cdef const char* ends[GROUP]
     if tails != NULL:
         direct = min(max(first, t.direct), end)
-    if n % ROWS == 3:
+    while n % ROWS != 0:
         rows[n] = rows[n - 1]
         n += 1
     if direct < end:
@@ -237,10 +267,9 @@ cdef inline void along_windows(
         after = min(block + near, direct if block < direct else end)
         part = 0
         while part < n:
-            many = ROWS if n - part >= ROWS else 1
             if block < direct:
-                blocks_along(rows + part, skip, out + part, first, block, after, t, <int>many)
+                blocks_along(rows + part, skip, out + part, first, block, after, t)
             else:
-                blocks_along(ends + part, t.tail, out + part, first, block, after, t, <int>many)
-            part += many
+                blocks_along(ends + part, t.tail, out + part, first, block, after, t)
+            part += ROWS
         block = after

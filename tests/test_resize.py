@@ -172,6 +172,11 @@ def test_integers_have_the_references_bits(dtype, antialias, threads_forced):
         bounds.same_bits(got, wanted, f"{mode}, {pixels.shape} to {size}")
 
 
+def use(isa, monkeypatch):
+    """Let kernels of an instruction set run."""
+    monkeypatch.setattr(_kernels, "load", lambda name, kind: import_module(f"upsampling._kernels.{name}_{kind}_{isa}"))
+
+
 BYTEWISE = ["bytewise"] if "avx512" in _kernels.available() and _kernels.cpu.bytewise() else []
 
 
@@ -186,11 +191,37 @@ def test_every_instruction_set_and_thread_count_gives_the_same_bits(dtype, isa, 
     ]  # fmt: skip
     pictures = [(integers(rng, shape, dtype), size) for shape, size in examples]
     wanted = [reference.resize(pixels, size) for pixels, size in pictures]
-    monkeypatch.setattr(_kernels, "load", lambda name, kind: import_module(f"upsampling._kernels.{name}_{kind}_{isa}"))
+    use(isa, monkeypatch)
     for threads in (1, 2, 3, 8):
         with up.num_threads(threads):
             for (pixels, size), exact in zip(pictures, wanted, strict=True):
                 bounds.same_bits(up.resize(pixels, size), exact, f"{pixels.shape} to {size}")
+
+
+@pytest.mark.parametrize("isa", [*_kernels.available(), *BYTEWISE])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_the_largest_sums_do_not_overflow(dtype, isa, monkeypatch):
+    """Pixels of the two extreme values only, alike for long and by chance, with hundreds of taps on each axis."""
+    rng = np.random.default_rng(13)
+    use(isa, monkeypatch)
+    for shape, size in [((1300, 40), (2, 30)), ((40, 1300), (30, 2)), ((3, 4000), (2, 3)), ((3, 900, 3), (2, 4))]:
+        for pattern in (rng.random(shape) < 0.5, np.ones(shape, bool), np.zeros(shape, bool)):
+            pattern[: shape[0] // 2, shape[1] // 2 :] = True
+            pixels = (pattern * np.iinfo(dtype).max).astype(dtype)
+            bounds.same_bits(up.resize(pixels, size, mode="lanczos"), reference.resize(pixels, size, mode="lanczos"))
+
+
+@pytest.mark.parametrize("isa", [*_kernels.available(), *BYTEWISE])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("antialias", [False, True])
+def test_grey_pixels_far_apart(mode, antialias, isa, monkeypatch):
+    """Rows of one channel shrunk by so much that what neighbours are made of does not lie in one window."""
+    use(isa, monkeypatch)
+    for dtype in ("uint8", "uint16", "int8"):
+        for shape, size in [((23, 400), (11, 33)), ((5, 401), (4, 7)), ((9, 131), (12, 61)), ((30, 19, 1), (7, 2))]:
+            pixels = integers(np.random.default_rng(14), shape, dtype)
+            wanted = reference.resize(pixels, size, mode=mode, antialias=antialias)
+            bounds.same_bits(up.resize(pixels, size, mode=mode, antialias=antialias), wanted, f"{shape} to {size}")
 
 
 def test_a_pixels_reach_beyond_any_tile():
