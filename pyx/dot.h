@@ -65,6 +65,9 @@
 #define VECTORS (4 / PIXEL_BYTES) /* of sums that become a vector of pixels */
 #define QUARTERS (LANES / 4)      /* of 16 bytes, in a vector */
 #define MORE_SUMS (MOST_SUMS > 2 ? 2 : MOST_SUMS)
+/* Whether up to two taps of 8 bits are one word, each in 16 bits with a digit of 16 bits: `pair`. */
+#define PAIRS (PIXEL_BYTES == 1 && WORDS == 2)
+#define WORDS_OF(pair) (PAIRS && (pair) ? 1 : WORDS)
 
 /* Of 16 bits, 63 steps of two products of 2**15 and a first digit of up to 2**7, in four lanes of one sum, are less
  * than 2**31 with what is left of those before. */
@@ -135,7 +138,7 @@ static inline int32_t pair_of(int32_t a, int32_t b) { return (int32_t)((uint32_t
 
 /* The words of one lane: to[sum][word] at a distance of `pace` words, from n weights, of which TAPS count. */
 static inline __attribute__((always_inline)) void words_by(int32_t *to, ptrdiff_t pace, const int32_t *weights,
-                                                           ptrdiff_t n, int unit, const int sums) {
+                                                           ptrdiff_t n, int unit, int pair, const int sums) {
     int32_t w[TAPS];
     for (int k = 0; k < TAPS; k++) w[k] = k < n ? weights[k] >> unit : 0;
 #pragma GCC unroll 4
@@ -151,19 +154,25 @@ static inline __attribute__((always_inline)) void words_by(int32_t *to, ptrdiff_
         to[i * pace] = (int32_t)((uint32_t)(d[0] & 255) | (uint32_t)(d[1] & 255) << 8 | (uint32_t)(d[2] & 255) << 16 |
                                  (uint32_t)(d[3] & 255) << 24);
 #else
+        if (pair) {
+            to[i * pace] = pair_of(d[0], d[1]);
+            continue;
+        }
         to[2 * i * pace] = pair_of(d[0], d[2]);
         to[(2 * i + 1) * pace] = pair_of(d[1], d[3]);
 #endif
     }
+    (void)pair;
 }
 
-static inline void words_of(int32_t *to, ptrdiff_t pace, const int32_t *weights, ptrdiff_t n, int unit, int sums) {
+static inline void words_of(int32_t *to, ptrdiff_t pace, const int32_t *weights, ptrdiff_t n, int unit, int sums,
+                            int pair) {
     if (sums == 1) {
-        words_by(to, pace, weights, n, unit, 1);
+        words_by(to, pace, weights, n, unit, pair, 1);
     } else if (sums < MOST_SUMS) {
-        words_by(to, pace, weights, n, unit, MORE_SUMS);
+        words_by(to, pace, weights, n, unit, pair, MORE_SUMS);
     } else {
-        words_by(to, pace, weights, n, unit, MOST_SUMS);
+        words_by(to, pace, weights, n, unit, pair, MOST_SUMS);
     }
 }
 
@@ -177,7 +186,8 @@ typedef struct { ivec word[WORDS]; } operand;
 #define MIDDLE (-0x7fff8000) /* 0x8000, twice: by exclusive or, to pixels less 32768 and back */
 #endif
 
-static inline __attribute__((always_inline)) operand operand_of(ivec bytes) {
+static inline __attribute__((always_inline)) operand operand_of(ivec bytes, const int pair) {
+    if (PAIRS && pair) return (operand){{bytes}};
 #if PIXEL_BYTES == 2 && WORDS == 1
     return (operand){{bytes ^ MIDDLE}};
 #elif PIXEL_BYTES == 2
@@ -208,9 +218,10 @@ static inline __attribute__((always_inline)) operand operand_of(ivec bytes) {
 #endif
 
 /* sum + the products of an operand's pixels and the digits in `words`. */
-static inline __attribute__((always_inline)) ivec dot(ivec sum, operand o, const ivec *words) {
+static inline __attribute__((always_inline)) ivec dot(ivec sum, operand o, const ivec *words, const int pair) {
 #pragma GCC unroll 4
-    for (int k = 0; k < WORDS; k++) sum = ADDED(sum, o.word[k], words[k]);
+    for (int k = 0; k < WORDS; k++)
+        if (k < WORDS_OF(pair)) sum = ADDED(sum, o.word[k], words[k]);
     return sum;
 }
 
@@ -298,7 +309,7 @@ static inline ivec zipped_pairs(ivec a, ivec b, int from) {
 }
 #endif
 
-/* Vector i of lanes of TAPS rows; of 8-bit pixels also of a pair of rows, which stand in each lane twice. */
+/* Vector i of lanes of TAPS rows; of 8-bit pixels also of a pair of rows, each in 16 bits or else twice. */
 static inline __attribute__((always_inline)) void rows_zipped(const pixel *const *rows, ptrdiff_t at, ivec *to,
                                                               const int pair) {
 #if PIXEL_BYTES == 2
@@ -307,6 +318,15 @@ static inline __attribute__((always_inline)) void rows_zipped(const pixel *const
     to[1] = ZIPPED(epi16, hi, a, b);
 #else
     ivec a = ivec_load(rows[0] + at), b = ivec_load(rows[1] + at);
+    if (PAIRS && pair) {
+        ivec none = {0}, a_low = ZIPPED(epi8, lo, a, none), a_high = ZIPPED(epi8, hi, a, none);
+        ivec b_low = ZIPPED(epi8, lo, b, none), b_high = ZIPPED(epi8, hi, b, none);
+        to[0] = ZIPPED(epi16, lo, a_low, b_low);
+        to[1] = ZIPPED(epi16, hi, a_low, b_low);
+        to[2] = ZIPPED(epi16, lo, a_high, b_high);
+        to[3] = ZIPPED(epi16, hi, a_high, b_high);
+        return;
+    }
     ivec low = ZIPPED(epi8, lo, a, b), high = ZIPPED(epi8, hi, a, b), low2 = low, high2 = high;
     if (!pair) {
         ivec c = ivec_load(rows[2] + at), d = ivec_load(rows[3] + at);
@@ -324,18 +344,19 @@ static inline __attribute__((always_inline)) void bundle_across(pixel *out, cons
                                                                 const int sums, const int pair) {
     ivec sum[VECTORS][MOST_SUMS] = {{{0}}}, made[VECTORS];
     for (ptrdiff_t s = 0, end; s < steps;) {
-        for (end = steps_until(s, steps); s < end; s++, words += sums * WORDS) {
+        for (end = steps_until(s, steps); s < end; s++, words += sums * WORDS_OF(pair)) {
             ivec lanes[VECTORS];
             rows_zipped(rows + s * TAPS, at, lanes, pair);
 #pragma GCC unroll 4
             for (int v = 0; v < VECTORS; v++) {
-                operand o = operand_of(lanes[v]);
+                operand o = operand_of(lanes[v], pair);
 #pragma GCC unroll 4
                 for (int i = 0; i < sums; i++) {
                     ivec w[WORDS];
 #pragma GCC unroll 4
-                    for (int k = 0; k < WORDS; k++) w[k] = (ivec){0} + words[i * WORDS + k];
-                    sum[v][i] = dot(sum[v][i], o, w);
+                    for (int k = 0; k < WORDS; k++)
+                        if (k < WORDS_OF(pair)) w[k] = (ivec){0} + words[i * WORDS_OF(pair) + k];
+                    sum[v][i] = dot(sum[v][i], o, w, pair);
                 }
             }
         }

@@ -233,7 +233,7 @@ cdef void across(const Job* job, const Scratch* s, Py_ssize_t y, pixel* out, Py_
     for k in range(steps):
         words_of(
             s.words + k * job.y_sums * WORDS, 1, weights + k * TAPS, min(<Py_ssize_t>TAPS, taps - k * TAPS),
-            job.y_unit, job.y_sums,
+            job.y_unit, job.y_sums, taps <= 2,
         )
     for k in range(taps, steps * TAPS):
         s.rows[k] = s.rows[taps - 1]

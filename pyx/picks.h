@@ -27,6 +27,7 @@ typedef struct windows {
     ptrdiff_t tail, tail_bytes; /* where that begins, and the room that it takes */
     int sums, unit;
     int way;                     /* how groups read */
+    int pair;                    /* whether a lane has two taps at most, in 16 bits each: PAIRS */
     int few;                     /* channels of groups that are one pixel: 3, or 1 for groups of one sum; else 0 */
     int32_t *begin;              /* [block][vector][window]: where it begins, bytes from the row's beginning */
     char *places;                /* [block][vector][VECTOR_BYTES]: places in the window */
@@ -79,9 +80,9 @@ static inline __attribute__((always_inline)) quad lanes_read(const char *row, co
     return (quad){lane_at(row + begin[0]), lane_at(row + begin[1]), lane_at(row + begin[2]), lane_at(row + begin[3])};
 }
 
-/* The bytes at `places` of the windows. */
+/* The bytes at `places` of the windows; of a place of -128, 0. */
 static inline __attribute__((always_inline)) ivec picked(const char *row, const int32_t *begin, ivec places,
-                                                         const int way) {
+                                                         const int way, const int pair) {
 #if PICKS_FAR
     if (way > QUARTER_EACH) {
         __m512i first = _mm512_permutexvar_epi8((__m512i)places, (__m512i)ivec_load(row + begin[0]));
@@ -95,10 +96,11 @@ static inline __attribute__((always_inline)) ivec picked(const char *row, const 
 #pragma GCC unroll 4
         for (int i = 0; i < QUARTERS; i++) q[i] = lanes_read(row, begin, i);
 #if VECTOR_BYTES == 64
-        return quads_joined(q[0], q[1], q[2], q[3]);
+        ivec lanes = quads_joined(q[0], q[1], q[2], q[3]);
 #else
-        return quads_joined(q[0], q[1]);
+        ivec lanes = quads_joined(q[0], q[1]);
 #endif
+        return PAIRS && pair ? QUARTERS_SHUFFLED(lanes, places) : lanes;
     }
 #if VECTOR_BYTES == 64
     __m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(row + begin[0])));
@@ -158,9 +160,9 @@ static inline __attribute__((always_inline)) ivec parts_added(ivec (*sum)[MOST_S
 static inline __attribute__((always_inline)) void vector_along(const char *const *from, ptrdiff_t skip,
                                                                const windows *t, ptrdiff_t vector,
                                                                ivec (*sum)[MOST_SUMS], ptrdiff_t steps, const int sums,
-                                                               const int way) {
+                                                               const int way, const int pair) {
     const int32_t *begin = t->begin + vector * windows_of(way);
-    const int32_t *words = t->words + vector * steps * sums * WORDS * LANES;
+    const int32_t *words = t->words + vector * steps * sums * WORDS_OF(pair) * LANES;
     ivec places = ivec_load(t->places + vector * VECTOR_BYTES);
     ptrdiff_t at = -skip;
     if (steps >= LONG_STEPS && way == QUARTER_EACH && t->few)
@@ -170,17 +172,18 @@ static inline __attribute__((always_inline)) void vector_along(const char *const
             ask_for(from[r] + begin[0] - skip + FOLLOWING + 64);
         }
     for (ptrdiff_t s = 0, end; s < steps;) {
-        for (end = steps_until(s, steps); s < end; s++, at += t->stride, words += sums * WORDS * LANES) {
+        for (end = steps_until(s, steps); s < end; s++, at += t->stride, words += sums * WORDS_OF(pair) * LANES) {
             ivec w[MOST_SUMS][WORDS];
 #pragma GCC unroll 4
             for (int i = 0; i < sums; i++)
 #pragma GCC unroll 4
-                for (int k = 0; k < WORDS; k++) w[i][k] = ivec_load(words + (i * WORDS + k) * LANES);
+                for (int k = 0; k < WORDS; k++)
+                    if (k < WORDS_OF(pair)) w[i][k] = ivec_load(words + (i * WORDS_OF(pair) + k) * LANES);
 #pragma GCC unroll 4
             for (int r = 0; r < ROWS; r++) {
-                operand o = operand_of(picked(from[r] + at, begin, places, way));
+                operand o = operand_of(picked(from[r] + at, begin, places, way, pair), pair);
 #pragma GCC unroll 4
-                for (int i = 0; i < sums; i++) sum[r][i] = dot(sum[r][i], o, w[i]);
+                for (int i = 0; i < sums; i++) sum[r][i] = dot(sum[r][i], o, w[i], pair);
             }
         }
         if (s < steps)
@@ -191,12 +194,13 @@ static inline __attribute__((always_inline)) void vector_along(const char *const
 /* One block of ROWS rows; out[r] is at block `base` of the output. */
 static inline __attribute__((always_inline)) void block_along(const char *const *from, ptrdiff_t skip, char *const *out,
                                                               ptrdiff_t base, ptrdiff_t block, const windows *t,
-                                                              ptrdiff_t steps, const int sums, const int way) {
+                                                              ptrdiff_t steps, const int sums, const int way,
+                                                              const int pair) {
     ivec sum[ROWS][VECTORS][MOST_SUMS], made[ROWS][VECTORS];
 #pragma GCC unroll 4
     for (int v = 0; v < VECTORS; v++) {
         ivec of_rows[ROWS][MOST_SUMS] = {{{0}}};
-        vector_along(from, skip, t, block * VECTORS + v, of_rows, steps, sums, way);
+        vector_along(from, skip, t, block * VECTORS + v, of_rows, steps, sums, way, pair);
 #pragma GCC unroll 4
         for (int r = 0; r < ROWS; r++) {
             if (way != ALONE) made[r][v] = rounded_sum(of_rows[r], sums, t->unit);
@@ -221,28 +225,32 @@ static inline void blocks_along(const char *const *from, ptrdiff_t skip, char *c
     const windows t = *given; /* which no store of a row changes */
     const char *const read[ROWS] = {from[0], from[1], from[2], from[3]};
     char *const written[ROWS] = {out[0], out[1], out[2], out[3]};
-#define ALONG(S, WAY, STEPS)                                                                                  \
-    if (t.sums == (S) && t.way == (WAY)) {                                                                    \
-        for (ptrdiff_t b = first; b < end; b++) block_along(read, skip, written, base, b, &t, STEPS, S, WAY); \
-        return;                                                                                               \
+#define ALONG(S, WAY, STEPS, PAIR)                                                                                  \
+    if (t.sums == (S) && t.way == (WAY) && t.pair == (PAIR)) {                                                      \
+        for (ptrdiff_t b = first; b < end; b++) block_along(read, skip, written, base, b, &t, STEPS, S, WAY, PAIR); \
+        return;                                                                                                     \
     }
-#define ALONG_SUMS(WAY, STEPS)   \
-    ALONG(1, WAY, STEPS)         \
-    ALONG(MORE_SUMS, WAY, STEPS) \
-    ALONG(MOST_SUMS, WAY, STEPS)
+#define ALONG_SUMS(WAY, STEPS, PAIR)   \
+    ALONG(1, WAY, STEPS, PAIR)         \
+    ALONG(MORE_SUMS, WAY, STEPS, PAIR) \
+    ALONG(MOST_SUMS, WAY, STEPS, PAIR)
     if (t.steps == 1) {
-        ALONG_SUMS(LANE_EACH, 1)
-        ALONG_SUMS(QUARTER_EACH, 1)
+#if PAIRS
+        ALONG_SUMS(LANE_EACH, 1, 1)
+        ALONG_SUMS(QUARTER_EACH, 1, 1)
+#endif
+        ALONG_SUMS(LANE_EACH, 1, 0)
+        ALONG_SUMS(QUARTER_EACH, 1, 0)
 #if PICKS_FAR
-        ALONG_SUMS(HALF_EACH, 1)
-        ALONG_SUMS(WHOLE, 1)
+        ALONG_SUMS(HALF_EACH, 1, 0)
+        ALONG_SUMS(WHOLE, 1, 0)
 #endif
     }
-    ALONG_SUMS(ALONE, t.steps)
-    ALONG_SUMS(QUARTER_EACH, t.steps)
+    ALONG_SUMS(ALONE, t.steps, 0)
+    ALONG_SUMS(QUARTER_EACH, t.steps, 0)
 #if PICKS_FAR
-    ALONG_SUMS(HALF_EACH, t.steps)
-    ALONG_SUMS(WHOLE, t.steps)
+    ALONG_SUMS(HALF_EACH, t.steps, 0)
+    ALONG_SUMS(WHOLE, t.steps, 0)
 #endif
 #undef ALONG_SUMS
 #undef ALONG

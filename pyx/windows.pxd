@@ -31,19 +31,21 @@ cdef extern from "picks.h" nogil:
         VECTORS
         QUARTERS
         ROWS
+        PAIRS
         WORDS
         PICKS
         PICKS_FAR
         VECTOR_BYTES
     ctypedef struct Windows "windows":
         Py_ssize_t blocks, bytes, steps, stride, reach, direct, tail, tail_bytes
-        int sums, unit, way, few
+        int sums, unit, way, pair, few
         int32_t* begin
         char* places
         int32_t* words
     int sums_for(const int32_t* weights, Py_ssize_t n, Py_ssize_t taps, int* unit)
+    int WORDS_OF(bint pair)
     void words_of(
-        int32_t* to, Py_ssize_t pace, const int32_t* weights, Py_ssize_t n, int unit, int sums
+        int32_t* to, Py_ssize_t pace, const int32_t* weights, Py_ssize_t n, int unit, int sums, bint pair
     )
     int windows_of(int way)
     int group_of(int vector, int quarter)
@@ -69,6 +71,10 @@ cdef struct Axis:
 cdef inline Py_ssize_t lanes_of(const Windows* t) noexcept nogil:
     """Lanes among which the taps of one sum are shared out."""
     return 4 if t.way == ALONE else 1
+
+
+cdef inline Py_ssize_t words_of_lane(const Windows* t) noexcept nogil:
+    return t.steps * t.sums * WORDS_OF(t.pair)
 
 
 cdef inline Py_ssize_t shared_by(int way) noexcept nogil:
@@ -148,7 +154,7 @@ cdef inline Py_ssize_t vectors(const Windows* t) noexcept nogil:
 cdef inline Py_ssize_t room(const Windows* t) noexcept nogil:
     """Bytes that a list takes."""
     return vectors(t) * (
-        (QUARTERS * <Py_ssize_t>sizeof(int32_t) + 63) // 64 * 64 + VECTOR_BYTES * (1 + t.steps * t.sums * WORDS)
+        (QUARTERS * <Py_ssize_t>sizeof(int32_t) + 63) // 64 * 64 + VECTOR_BYTES * (1 + words_of_lane(t))
     )
 
 
@@ -172,6 +178,7 @@ cdef inline bint plan_windows(Windows* t, const Axis* x, Py_ssize_t channels) no
             continue
         if t.way == LANE_EACH and taps > TAPS:
             continue
+        t.pair = PAIRS and taps <= 2
         t.reach = min(taps, TAPS * lanes_of(t))
         t.steps = (taps + TAPS * lanes_of(t) - 1) // (TAPS * lanes_of(t))
         if fits(t, x, channels):
@@ -185,15 +192,23 @@ cdef inline void list_lane(const Windows* t, const Axis* x, Py_ssize_t o, Py_ssi
     cdef const int32_t* weights = x.weights + o * x.taps
     for s in range(t.steps):
         at = (s * lanes_of(t) + part) * TAPS
-        words_of(to, LANES, weights + at, count - at, t.unit, t.sums)
-        to += t.sums * WORDS * LANES
+        words_of(to, LANES, weights + at, count - at, t.unit, t.sums, t.pair)
+        to += t.sums * WORDS_OF(t.pair) * LANES
+
+
+cdef inline void list_places(const Windows* t, Py_ssize_t channels, Py_ssize_t at, char* places) noexcept nogil:
+    """List the places of a lane's four bytes in its window, where its first tap is at `at`."""
+    cdef Py_ssize_t k, tap, per = 2 if t.pair else PIXEL_BYTES
+    for k in range(4):
+        tap = k // per if k // per < t.reach else 0
+        places[k] = -128 if t.pair and k % 2 else <char>(at + tap * channels * PIXEL_BYTES + k % per)
 
 
 cdef inline void list_vector(
     const Windows* t, const Axis* x, Py_ssize_t channels, Py_ssize_t block, Py_ssize_t v
 ) noexcept nogil:
     """List the windows, places and digits of a vector."""
-    cdef Py_ssize_t number = block * VECTORS + v, words = t.steps * t.sums * WORDS, group, q, lane, k, i, o, c
+    cdef Py_ssize_t number = block * VECTORS + v, words = words_of_lane(t), group, q, lane, i, o, c
     cdef Py_ssize_t longest = 0, begin = 0, at
     cdef int32_t* to = t.words + number * words * LANES
     cdef char* places = t.places + number * VECTOR_BYTES
@@ -214,15 +229,15 @@ cdef inline void list_vector(
                 for i in range(words):
                     to[i * LANES + lane] = 0
             else:
-                at = (x.start[o] * channels + c) * PIXEL_BYTES - begin if t.way >= QUARTER_EACH else 0
+                at = 4 * (lane - 4 * q)
+                if t.way >= QUARTER_EACH:
+                    at = (x.start[o] * channels + c) * PIXEL_BYTES - begin
                 if lane > 4 * q and c > 0:
                     for i in range(words):
                         to[i * LANES + lane] = to[i * LANES + lane - 1]
                 else:
                     list_lane(t, x, o, 0, to + lane)
-            for k in range(4):
-                i = k // PIXEL_BYTES * channels * PIXEL_BYTES if k // PIXEL_BYTES < t.reach else 0
-                places[4 * lane + k] = <char>(at + i + k % PIXEL_BYTES)
+            list_places(t, channels, at, places + 4 * lane)
             c += 1
             if c == channels and not t.few:
                 c = 0
@@ -234,7 +249,7 @@ cdef inline void list_windows(Windows* t, const Axis* x, Py_ssize_t channels, ch
     cdef Py_ssize_t n = vectors(t), block, v
     t.places = memory
     t.words = <int32_t*>(memory + n * VECTOR_BYTES)
-    t.begin = t.words + n * t.steps * t.sums * WORDS * LANES
+    t.begin = t.words + n * words_of_lane(t) * LANES
     arrange(t)
     for block in range(t.blocks):
         for v in range(VECTORS):
@@ -251,7 +266,7 @@ cdef inline void along_windows(
     With `tails`, which has room for GROUP rows, nothing behind a row's end is read.
     """
     cdef Py_ssize_t r, direct = end, block, after, part
-    cdef Py_ssize_t near = max(<Py_ssize_t>1, NEAR_BYTES // (VECTORS * VECTOR_BYTES * (1 + t.steps * t.sums * WORDS)))
+    cdef Py_ssize_t near = max(<Py_ssize_t>1, NEAR_BYTES // (VECTORS * VECTOR_BYTES * (1 + words_of_lane(t))))
     cdef const char* ends[GROUP]
     if tails != NULL:
         direct = min(max(first, t.direct), end)
