@@ -57,6 +57,8 @@ CFLAGS = ["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fvisibility=hidden",
 FUSED = ["--param=avoid-fma-max-bits=0"]
 # Names of what is inside take a tenth of a wheel. What sanitizers report needs them.
 STRIPPED = ["-Wl,--strip-all"] if sys.platform == "linux" else []
+if sys.platform == "linux":  # without stubs for calls of Python's functions: 0.7 KB less of a wheel for each module
+    CFLAGS.append("-fno-plt")
 OPENMP = ["-fopenmp"]
 # What Cython's own boilerplate would be warned of.
 GENERATED = [
@@ -137,7 +139,8 @@ def extensions():
     ]
     for name, kernel, macros, flags in [*variants, *others]:
         stub = FOLDER / f"{name.rpartition('.')[2]}.pyx"
-        text = f'include "{kernel}.pyx"\n'
+        # Kernels need no signatures to be looked at; without, each is 1.5 KB less of a wheel.
+        text = ("# cython: binding=False\n" if "._kernels." in name else "") + f'include "{kernel}.pyx"\n'
         if not stub.exists() or stub.read_text() != text:
             stub.write_text(text)
         found.append(
