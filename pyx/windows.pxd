@@ -154,36 +154,41 @@ cdef inline Py_ssize_t vectors(const Windows* t) noexcept nogil:
 cdef inline Py_ssize_t room(const Windows* t) noexcept nogil:
     """Bytes that a list takes."""
     return vectors(t) * (
-        (QUARTERS * <Py_ssize_t>sizeof(int32_t) + 63) // 64 * 64 + VECTOR_BYTES * (1 + words_of_lane(t))
+        (windows_of(t.way) * <Py_ssize_t>sizeof(int32_t) + 63) // 64 * 64 + VECTOR_BYTES * (1 + words_of_lane(t))
     )
+
+
+cdef inline bint suits(
+    Windows* t, const Axis* x, Py_ssize_t channels, Py_ssize_t taps, int way, int few
+) noexcept nogil:
+    """Whether an axis of so many taps can be resampled in a way; if so, the windows are planned."""
+    t.way = way
+    t.few = few
+    t.pair = PAIRS and taps <= 2
+    t.reach = min(taps, TAPS * lanes_of(t))
+    t.steps = (taps + TAPS * lanes_of(t) - 1) // (TAPS * lanes_of(t))
+    return fits(t, x, channels)
 
 
 cdef inline bint plan_windows(Windows* t, const Axis* x, Py_ssize_t channels) noexcept nogil:
     """Choose what groups and windows are; False where they are not for this axis."""
     cdef Py_ssize_t taps = 1, o
-    cdef int choice
+    cdef int way = WHOLE if PICKS_FAR else QUARTER_EACH
     t.sums = sums_for(x.weights, x.size_out, x.taps, &t.unit) if PICKS else 0
     if t.sums == 0 or channels * x.size_in > (1 << 30):
         return False
     for o in range(x.size_out):
         taps = max(taps, x.count[o])
     # Groups that share a window save loads; groups of single pixels are not full.
-    for choice in range(8 if PICKS_FAR else 4):
-        t.way = WHOLE - choice // 2 if PICKS_FAR else QUARTER_EACH - choice // 2
-        t.few = 3 if choice % 2 else 0
-        if t.way < QUARTER_EACH:
-            t.way = ALONE if choice % 2 else LANE_EACH
-            t.few = 1 if choice % 2 else 0
-        if (t.few == 3 and channels != 3) or (t.way < QUARTER_EACH and channels > 1):
-            continue
-        if t.way == LANE_EACH and taps > TAPS:
-            continue
-        t.pair = PAIRS and taps <= 2
-        t.reach = min(taps, TAPS * lanes_of(t))
-        t.steps = (taps + TAPS * lanes_of(t) - 1) // (TAPS * lanes_of(t))
-        if fits(t, x, channels):
+    while way >= QUARTER_EACH:
+        if suits(t, x, channels, taps, way, 0) or (channels == 3 and suits(t, x, channels, taps, way, 3)):
             return room(t) <= MOST_BYTES
-    return False
+        way -= 1
+    if channels > 1:
+        return False
+    if taps <= TAPS:
+        return suits(t, x, 1, taps, LANE_EACH, 0) and room(t) <= MOST_BYTES
+    return suits(t, x, 1, taps, ALONE, 1) and room(t) <= MOST_BYTES
 
 
 cdef inline void list_lane(const Windows* t, const Axis* x, Py_ssize_t o, Py_ssize_t part, int32_t* to) noexcept nogil:
