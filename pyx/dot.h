@@ -6,15 +6,15 @@
  * the end:
  *
  *                      8 bits, bytes b0 ... b3                       16 bits, two pixels
- *      AVX-512 VNNI    4 products of a byte and a digit of 8 bits    2 products of a pixel and a digit of 16 bits
- *                      at a time; up to 3 digits                     at a time, added by the same instruction
- *      SSE2, AVX2      2 products with digits of 16 bits at a time,  2 products of a pixel and a digit of 16 bits
- *                      of b0 and b2 and of b1 and b3                 at a time
+ *      AVX-512 VNNI    4 products of a byte and a digit of 8 bits    2 products of a pixel and a digit of up to 16
+ *                      at a time; up to 3 digits                     bits at a time, added by the same instruction
+ *      other x86       2 products with digits of up to 16 bits at    2 products of a pixel and a digit of up to 16
+ *                      a time, of b0 and b2 and of b1 and b3         bits at a time
  *      others          1 product of 32 bits at a time                1 product of 32 bits at a time
  *
- * Pixels of 16 bits are taken less 32768, which makes them signed. As the weights of a filter add up to 1, so does the
- * result; weights that do not are left to another way. The sums of products are those of 31 bits: the last digit has so
- * few that its sum fits, and the first sum is carried into it every CARRY_STEPS steps.
+ * Pixels of 16 bits are taken less 32768, which makes them signed. As the weights of a filter add up to 1, the result
+ * is less by as much; weights that do not are left to another way. The sums of products are those of 31 bits: the last
+ * digit has so few that its sum fits, and the first sum is carried into it every CARRY_STEPS steps.
  */
 #ifndef UPSAMPLING_DOT_H
 #define UPSAMPLING_DOT_H
@@ -202,19 +202,22 @@ static inline __attribute__((always_inline)) operand operand_of(ivec bytes, cons
 #endif
 }
 
+/* Sums of 8-bit pixels wrap. */
+#define WRAPPED(a, b) ((ivec)((uvec)(a) + (uvec)(b)))
+
 /* sum + the products of a word's pixels and digits. */
 #if PICKS_FAR && PIXEL_BYTES == 2
 #define ADDED(sum, a, b) ((ivec)_mm512_dpwssd_epi32((__m512i)(sum), (__m512i)(a), (__m512i)(b)))
 #elif PICKS_FAR
 #define ADDED(sum, a, b) ((ivec)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(a), (__m512i)(b)))
 #elif VECTOR_BYTES == 64
-#define ADDED(sum, a, b) ((sum) + (ivec)_mm512_madd_epi16((__m512i)(a), (__m512i)(b)))
+#define ADDED(sum, a, b) WRAPPED(sum, _mm512_madd_epi16((__m512i)(a), (__m512i)(b)))
 #elif VECTOR_BYTES == 32
-#define ADDED(sum, a, b) ((sum) + (ivec)_mm256_madd_epi16((__m256i)(a), (__m256i)(b)))
+#define ADDED(sum, a, b) WRAPPED(sum, _mm256_madd_epi16((__m256i)(a), (__m256i)(b)))
 #elif defined(__SSE2__)
-#define ADDED(sum, a, b) ((sum) + (ivec)_mm_madd_epi16((__m128i)(a), (__m128i)(b)))
+#define ADDED(sum, a, b) WRAPPED(sum, _mm_madd_epi16((__m128i)(a), (__m128i)(b)))
 #else
-#define ADDED(sum, a, b) ((sum) + (a) * (b))
+#define ADDED(sum, a, b) WRAPPED(sum, (uvec)(a) * (uvec)(b))
 #endif
 
 /* sum + the products of an operand's pixels and the digits in `words`. */

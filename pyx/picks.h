@@ -1,7 +1,7 @@
 /* picks.h: rows of 8-bit or 16-bit pixels resampled along, their taps picked out of windows (windows.pxd).
  *
  * Groups read ALONE, 16 bytes for one sum; LANE_EACH, 4 bytes for a sum, so that nothing is picked; QUARTER_EACH, from
- * a window of 16 bytes; HALF_EACH and WHOLE, from windows of 32 and 64 bytes for 2 and 4 groups.
+ * a window of 16 bytes; HALF_EACH and WHOLE, 2 and 4 of them from a window of a vector.
  */
 #ifndef UPSAMPLING_PICKS_H
 #define UPSAMPLING_PICKS_H
@@ -135,7 +135,7 @@ static inline __attribute__((always_inline)) ivec in_order(ivec v, const windows
 
 /* In each quarter: a's first two lanes and its last two, added, and b's, in turn. */
 static inline __attribute__((always_inline)) ivec halves_added(ivec a, ivec b) {
-    return LANES_OF(a, b, ZIP_LOW) + LANES_OF(a, b, ZIP_HIGH);
+    return WRAPPED(LANES_OF(a, b, ZIP_LOW), LANES_OF(a, b, ZIP_HIGH));
 }
 
 /* One vector of pixels, not yet limited, from VECTORS vectors whose four lanes of a quarter are parts of one sum: in
@@ -145,7 +145,7 @@ static inline __attribute__((always_inline)) ivec parts_added(ivec (*sum)[MOST_S
 #pragma GCC unroll 4
     for (int i = 0; i < sums; i++) {
         ivec a = halves_added(sum[0][i], sum[1][i]), b = halves_added(sum[VECTORS - 2][i], sum[VECTORS - 1][i]);
-        all[i] = LANES_OF(a, b, PAIR_LOW) + LANES_OF(a, b, PAIR_HIGH);
+        all[i] = WRAPPED(LANES_OF(a, b, PAIR_LOW), LANES_OF(a, b, PAIR_HIGH));
     }
     return rounded_sum(all, sums, unit);
 }

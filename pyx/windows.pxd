@@ -14,7 +14,7 @@ sum, whose four lanes have each a part of its many taps, and are added up at the
 digits is made once for all rows.
 """
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t
 from libc.string cimport memcpy
 
 cdef extern from "picks.h" nogil:
@@ -106,15 +106,15 @@ cdef inline Py_ssize_t window_begin(
     const Windows* t, const Axis* x, Py_ssize_t channels, Py_ssize_t block, Py_ssize_t vector, Py_ssize_t window,
     Py_ssize_t* longest,
 ) noexcept nogil:
-    """Where a window of a vector begins; the row's end where what reads it makes nothing."""
-    cdef Py_ssize_t begin = x.size_in * channels * PIXEL_BYTES, end = 0, group, o
+    """Where a window of a vector begins; what makes nothing reads what the last output reads."""
+    cdef Py_ssize_t row = x.size_in * channels * PIXEL_BYTES, begin = row, end = 0, group, o
     if t.way == LANE_EACH:
         o = 4 * (block * VECTORS * QUARTERS + group_of(<int>vector, <int>(window // 4))) + window % 4
-        return x.start[o] * PIXEL_BYTES if o < x.size_out else begin
+        return x.start[min(o, x.size_out - 1)] * PIXEL_BYTES
     group = block * VECTORS * QUARTERS + group_of(<int>vector, <int>window)
     span(t, x, <unsigned int>channels, group, shared_by(t.way), &begin, &end)
     longest[0] = max(longest[0], end - begin)
-    return begin
+    return begin if begin < row else x.start[x.size_out - 1] * channels * PIXEL_BYTES
 
 
 cdef inline bint fits(Windows* t, const Axis* x, Py_ssize_t channels) noexcept nogil:
@@ -175,7 +175,7 @@ cdef inline bint plan_windows(Windows* t, const Axis* x, Py_ssize_t channels) no
     cdef Py_ssize_t taps = 1, o
     cdef int way = WHOLE if PICKS_FAR else QUARTER_EACH
     t.sums = sums_for(x.weights, x.size_out, x.taps, &t.unit) if PICKS else 0
-    if t.sums == 0 or channels * x.size_in > (1 << 30):
+    if t.sums == 0 or channels * x.size_in > INT32_MAX // PIXEL_BYTES:  # where windows begin has 32 bits
         return False
     for o in range(x.size_out):
         taps = max(taps, x.count[o])

@@ -224,6 +224,24 @@ def test_grey_pixels_far_apart(mode, antialias, isa, monkeypatch):
             bounds.same_bits(up.resize(pixels, size, mode=mode, antialias=antialias), wanted, f"{shape} to {size}")
 
 
+@pytest.mark.parametrize("shape", [(6000, 2000), (6000, 2000, 3)])
+def test_columns_first_and_far_apart(shape):
+    """Of a row that was made across, no more than what outputs are made of is there to be read."""
+    for dtype in ("uint8", "uint16"):
+        pixels = integers(np.random.default_rng(15), shape, dtype)
+        wanted = reference.resize(pixels, (9, 3), mode="bilinear", antialias=False)
+        bounds.same_bits(up.resize(pixels, (9, 3), mode="bilinear", antialias=False), wanted)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("width", [2**30 - 1, 2**30, 2**30 + 1])
+def test_rows_of_more_bytes_than_32_bits_count(width):
+    """Two pixels of a row decide each of these outputs; the rest of 2 GiB is not even touched."""
+    pixels = np.zeros((1, width), np.uint16)
+    pixels[0, width * 15 // 16 - 5 : width * 15 // 16 + 5] = 40000
+    assert up.resize(pixels, (1, 8), mode="bilinear", antialias=False).tolist() == [[0] * 7 + [40000]]
+
+
 def test_a_pixels_reach_beyond_any_tile():
     """One output of 130 channels from 5000 pixels, and one row alone, are computed without a tile."""
     pixels = integers(np.random.default_rng(9), (4, 5000, 130))
