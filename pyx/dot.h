@@ -382,7 +382,7 @@ static inline void row_across(pixel *out, const pixel *const *rows, ptrdiff_t n,
 #define ACROSS(S)                                    \
     if (taps <= 2) {                                 \
         ACROSS_BY(S, 1, 1);                          \
-    } else if (steps == 1) {                         \
+    } else if (TAPS > 2 && steps == 1) {             \
         ACROSS_BY(S, 1, 0);                          \
     } else if (steps == 2) {                         \
         ACROSS_BY(S, 2, 0);                          \

@@ -38,7 +38,7 @@ cdef extern from "picks.h" nogil:
         VECTOR_BYTES
     ctypedef struct Windows "windows":
         Py_ssize_t blocks, bytes, steps, stride, reach, direct, tail, tail_bytes
-        int sums, unit, way, pair, few
+        int sums, unit, way, pair, three
         int32_t* begin
         char* places
         int32_t* words
@@ -48,6 +48,7 @@ cdef extern from "picks.h" nogil:
         int32_t* to, Py_ssize_t pace, const int32_t* weights, Py_ssize_t n, int unit, int sums, bint pair
     )
     int windows_of(int way)
+    int values_of(const Windows* t)
     int group_of(int vector, int quarter)
     void arrange(Windows* t)
     void blocks_along(
@@ -73,8 +74,17 @@ cdef inline Py_ssize_t lanes_of(const Windows* t) noexcept nogil:
     return 4 if t.way == ALONE else 1
 
 
+cdef inline Py_ssize_t words_of_step(const Windows* t) noexcept nogil:
+    return t.sums * WORDS_OF(t.pair)
+
+
 cdef inline Py_ssize_t words_of_lane(const Windows* t) noexcept nogil:
-    return t.steps * t.sums * WORDS_OF(t.pair)
+    return t.steps * words_of_step(t)
+
+
+cdef inline bint of_pixels(const Windows* t) noexcept nogil:
+    """Whether a group makes one pixel."""
+    return values_of(t) < 4
 
 
 cdef inline Py_ssize_t shared_by(int way) noexcept nogil:
@@ -88,7 +98,7 @@ cdef inline void span(
 ) noexcept nogil:
     """The bytes of the row that the first steps of groups that lie one after another are made of."""
     cdef Py_ssize_t o = group, c = 0, last, left = groups * channels
-    if not t.few:
+    if not of_pixels(t):
         o = <unsigned int>(4 * group) // channels
         c = 4 * group - o * channels
         left = 4 * groups
@@ -118,14 +128,14 @@ cdef inline Py_ssize_t window_begin(
 
 
 cdef inline bint fits(Windows* t, const Axis* x, Py_ssize_t channels) noexcept nogil:
-    """Whether windows hold what lanes need, with `way` and `few` as they are; if so, what follows from these."""
+    """Whether windows hold what lanes need, with `way` and `three` as they are; if so, what follows from these."""
     cdef Py_ssize_t block, v, i, begin, longest = 0, row = x.size_in * channels * PIXEL_BYTES, least, most, last = 0
     cdef Py_ssize_t window = VECTOR_BYTES if t.way > QUARTER_EACH else 4 if t.way == LANE_EACH else 16
     cdef Py_ssize_t groups = (x.size_out * channels + 3) // 4, shared = shared_by(t.way)
-    if t.few:
+    if of_pixels(t):
         groups = x.size_out
     t.blocks = (groups + VECTORS * QUARTERS - 1) // (VECTORS * QUARTERS)
-    t.bytes = VECTORS * QUARTERS * PIXEL_BYTES * (t.few if t.few else 4)
+    t.bytes = VECTORS * QUARTERS * PIXEL_BYTES * values_of(t)
     t.stride = TAPS * lanes_of(t) * channels * PIXEL_BYTES
     t.direct = t.blocks
     t.tail = row
@@ -159,11 +169,11 @@ cdef inline Py_ssize_t room(const Windows* t) noexcept nogil:
 
 
 cdef inline bint suits(
-    Windows* t, const Axis* x, Py_ssize_t channels, Py_ssize_t taps, int way, int few
+    Windows* t, const Axis* x, Py_ssize_t channels, Py_ssize_t taps, int way, bint three
 ) noexcept nogil:
     """Whether an axis of so many taps can be resampled in a way; if so, the windows are planned."""
     t.way = way
-    t.few = few
+    t.three = three
     t.pair = PAIRS and taps <= 2
     t.reach = min(taps, TAPS * lanes_of(t))
     t.steps = (taps + TAPS * lanes_of(t) - 1) // (TAPS * lanes_of(t))
@@ -181,14 +191,14 @@ cdef inline bint plan_windows(Windows* t, const Axis* x, Py_ssize_t channels) no
         taps = max(taps, x.count[o])
     # Groups that share a window save loads; groups of single pixels are not full.
     while way >= QUARTER_EACH:
-        if suits(t, x, channels, taps, way, 0) or (channels == 3 and suits(t, x, channels, taps, way, 3)):
+        if suits(t, x, channels, taps, way, False) or (channels == 3 and suits(t, x, channels, taps, way, True)):
             return room(t) <= MOST_BYTES
         way -= 1
     if channels > 1:
         return False
     if taps <= TAPS:
-        return suits(t, x, 1, taps, LANE_EACH, 0) and room(t) <= MOST_BYTES
-    return suits(t, x, 1, taps, ALONE, 1) and room(t) <= MOST_BYTES
+        return suits(t, x, 1, taps, LANE_EACH, False) and room(t) <= MOST_BYTES
+    return suits(t, x, 1, taps, ALONE, False) and room(t) <= MOST_BYTES
 
 
 cdef inline void list_lane(const Windows* t, const Axis* x, Py_ssize_t o, Py_ssize_t part, int32_t* to) noexcept nogil:
@@ -198,7 +208,7 @@ cdef inline void list_lane(const Windows* t, const Axis* x, Py_ssize_t o, Py_ssi
     for s in range(t.steps):
         at = (s * lanes_of(t) + part) * TAPS
         words_of(to, LANES, weights + at, count - at, t.unit, t.sums, t.pair)
-        to += t.sums * WORDS_OF(t.pair) * LANES
+        to += words_of_step(t) * LANES
 
 
 cdef inline void list_places(const Windows* t, Py_ssize_t channels, Py_ssize_t at, char* places) noexcept nogil:
@@ -224,8 +234,8 @@ cdef inline void list_vector(
     for q in range(QUARTERS):
         begin = t.begin[number * windows_of(t.way) + q]
         group = block * VECTORS * QUARTERS + group_of(v, q)
-        o = group if t.few else <unsigned int>(4 * group) // <unsigned int>channels
-        c = 0 if t.few else 4 * group - o * channels
+        o = group if of_pixels(t) else <unsigned int>(4 * group) // <unsigned int>channels
+        c = 0 if of_pixels(t) else 4 * group - o * channels
         for lane in range(4 * q, 4 * q + 4):
             at = 0
             if t.way == ALONE and o < x.size_out:
@@ -244,7 +254,7 @@ cdef inline void list_vector(
                     list_lane(t, x, o, 0, to + lane)
             list_places(t, channels, at, places + 4 * lane)
             c += 1
-            if c == channels and not t.few:
+            if c == channels and not of_pixels(t):
                 c = 0
                 o += 1
 
