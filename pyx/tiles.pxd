@@ -292,55 +292,72 @@ cdef inline void store_planes(const Problem* of, const Tile* tile, const real** 
                     )
 
 
-cdef inline void store_channels(
-    const Problem* of, const Tile* tile, const real* sums, Py_ssize_t row, const Py_ssize_t* d, const Py_ssize_t* h,
-    const Py_ssize_t* w, char* y,
+cdef inline void store_pixels(
+    const Problem* of, const Tile* tile, const real** sums, const Py_ssize_t* row, Py_ssize_t lane, char* y
 ) noexcept nogil:
-    """The outputs of one phase where channels are neighbours in y; `row` is from channel to channel in the sums."""
-    cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].reach, length_h = of.axis[1].tile + of.axis[1].reach
-    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, n, i, j, m, t, count
-    cdef Py_ssize_t step = of.axis[2].out_step * of.ys[4] if w[1] > 1 else 0
-    cdef char* to
-    count = min(tile.count[2], w[1] - tile.first[2])
-    for n in range(tile.images):
-        for i in range(min(tile.count[0], d[1] - tile.first[0])):
-            for j in range(min(tile.count[1], h[1] - tile.first[1])):
-                to = y + n * of.ys[0] + (d[0] + of.axis[0].out_step * (tile.first[0] + i)) * of.ys[2]
-                to += (h[0] + of.axis[1].out_step * (tile.first[1] + j)) * of.ys[3] + w[0] * of.ys[4]
-                to += tile.first[2] * step
-                t = 0
-                while t < count:
-                    m = 0
-                    while m < tile.outputs:
-                        transpose(
-                            sums + ((n * length_d + i) * length_h + j) * length_w + t + m * row, row,
-                            min(LANES, tile.outputs - m), min(LANES, count - t),
-                            <real*>(to + t * step) + m, step // <Py_ssize_t>sizeof(real),
-                        )
-                        m += LANES
-                    t += LANES
+    """The phases of the inner axis for one row of the tile, which starts at a lane, where channels are neighbours in y.
+
+    row[w] is from channel to channel in the sums of a phase. Some pixels of all phases, which lie together, at a time.
+    """
+    cdef const Axis* axis = &of.axis[2]
+    cdef Py_ssize_t step = axis.out_step * of.ys[4], t = 0, count, m, w
+    cdef const Py_ssize_t* phase
+    while t < tile.count[2]:
+        for w in range(axis.phases):
+            phase = axis.phase + 2 * w
+            count = min(min(tile.count[2], phase[1] - tile.first[2]) - t, <Py_ssize_t>LANES)
+            m = 0
+            while m < tile.outputs and count > 0:
+                transpose(
+                    sums[w] + lane + t + m * row[w], row[w], min(LANES, tile.outputs - m), count,
+                    <real*>(y + phase[0] * of.ys[4] + (tile.first[2] + t) * step) + m,
+                    step // <Py_ssize_t>sizeof(real),
+                )
+                m += LANES
+        t += LANES
+
+
+cdef inline void store_channels(const Problem* of, const Tile* tile) noexcept nogil:
+    """The outputs where channels are neighbours in y, in the order of memory but for pixels of a few lanes."""
+    cdef const Axis* axis = &of.axis[0]
+    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, length_h = of.axis[1].tile + of.axis[1].reach
+    cdef Py_ssize_t phases = axis[2].phases, plane, i, d, h, j, n
+    cdef const real* sums[MOST_PHASES]
+    cdef Py_ssize_t row[MOST_PHASES]
+    cdef const Py_ssize_t* where
+    cdef char* y
+    for i in range(of.phases):
+        where = of.where + 2 * i
+        sums[i] = phase_sums(of, tile, where)
+        row[i] = of.part[where[0]].phases * tile.width
+    for plane in range(tile.images * tile.count[0] * axis[0].phases):
+        d = plane % axis[0].phases
+        i = plane // axis[0].phases % tile.count[0]
+        n = plane // axis[0].phases // tile.count[0]
+        if tile.first[0] + i >= axis[0].phase[2 * d + 1]:
+            continue
+        y = tile.y + n * of.ys[0] + (axis[0].phase[2 * d] + axis[0].out_step * (tile.first[0] + i)) * of.ys[2]
+        for j in range(tile.count[1]):
+            for h in range(axis[1].phases):
+                if tile.first[1] + j < axis[1].phase[2 * h + 1]:
+                    store_pixels(
+                        of, tile, sums + (d * axis[1].phases + h) * phases, row + (d * axis[1].phases + h) * phases,
+                        ((n * (axis[0].tile + axis[0].reach) + i) * length_h + j) * length_w,
+                        y + (axis[1].phase[2 * h] + axis[1].out_step * (tile.first[1] + j)) * of.ys[3],
+                    )
 
 
 cdef inline void store(const Problem* of, const Tile* tile) noexcept nogil:
     """Put the sums where they belong in y."""
     cdef const real* rows[MOST_PHASES]
-    cdef Py_ssize_t m, i, d, h, w, apart
-    cdef const Py_ssize_t* where = of.where
+    cdef Py_ssize_t m, i, apart
     if of.ys[1] == sizeof(real) and of.ys[4] != sizeof(real):  # channels are neighbours
-        for d in range(of.axis[0].phases):
-            for h in range(of.axis[1].phases):
-                for w in range(of.axis[2].phases):
-                    apart = of.part[where[0]].phases * tile.width
-                    store_channels(
-                        of, tile, phase_sums(of, tile, where), apart, of.axis[0].phase + 2 * d,
-                        of.axis[1].phase + 2 * h, of.axis[2].phase + 2 * w, tile.y,
-                    )
-                    where += 2
+        store_channels(of, tile)
         return
     for m in range(tile.outputs):
         for i in range(of.phases):
-            apart = of.part[where[2 * i]].phases * tile.width
-            rows[i] = phase_sums(of, tile, where + 2 * i) + m * apart
+            apart = of.part[of.where[2 * i]].phases * tile.width
+            rows[i] = phase_sums(of, tile, of.where + 2 * i) + m * apart
         store_planes(of, tile, rows, tile.y + m * of.ys[1])
 
 
