@@ -26,7 +26,7 @@ from upsampling._kernels.calls cimport Call, call_changes, call_scratch, keep, p
 from correlate cimport Correlated, correlated_room, correlated_tasks, do_correlated
 from filtered cimport Filtered, FilteredAxis, do_filtered, filtered_room, filtered_tasks
 from pixels cimport PANEL, PIXELS, Part, Problem, Work, copy_pixels, copy_region, find_pieces, lay_out
-from products cimport LANES, ROWS, Sums, add_products, add_products_apart, real
+from products cimport LANES, ROWS, VECTORS_BESIDE, Sums, add_products, add_products_apart, real
 from ranges cimport add_ranges
 from runs cimport all_finite, count_of, fill, pointer, take, transpose
 from summed cimport BiasJob, run_bias, sums_of
@@ -77,7 +77,7 @@ cdef Py_ssize_t pixels_of_chain(double pixels) noexcept nogil:
     """The longest chain with which the estimated variance of rounding errors, pixels * (chain + chains) / 2, is at most
     1.4 times the least: few pixels in one chain had 2.1 times PyTorch's error, with 1.75 times the least 1.6 times."""
     cdef Py_ssize_t chain = PIXELS
-    while chain > 16 and (chain + pixels / chain) ** 2 > (2 * 1.4) ** 2 * pixels:
+    while chain > 16 and chain * chain > pixels and (chain + pixels / chain) ** 2 > (2 * 1.4) ** 2 * pixels:
         chain //= 2
     return chain
 
@@ -186,6 +186,31 @@ cdef Py_ssize_t piece_of(Py_ssize_t size, Py_ssize_t most, Py_ssize_t unit) noex
     return ((size + pieces - 1) // pieces + unit - 1) // unit * unit
 
 
+cdef double cycles_of(int rows, Py_ssize_t vectors) noexcept nogil:
+    """Estimate the cycles of a pixel for `rows` rows and so many vectors of channels, taken as add_products takes them."""
+    cdef Py_ssize_t count
+    cdef double cycles = 0
+    while vectors > 0:
+        count = VECTORS_BESIDE(rows) if vectors >= VECTORS_BESIDE(rows) else min(<Py_ssize_t>2, vectors)
+        cycles += max(rows * count / 2.0, 4.5)  # fewer additions wait for each other
+        vectors -= count
+    return cycles
+
+
+cdef Py_ssize_t rows_at_once(Py_ssize_t outputs, Py_ssize_t channels) noexcept nogil:
+    """Output channels whose products are added up at once: 24 of 24 channels by 4, with three vectors of 32 bytes, not by
+    6, with two and with one."""
+    cdef Py_ssize_t vectors = count_of(min(channels, <Py_ssize_t>PANEL), LANES), rows = ROWS, best = 0
+    cdef double cycles, least = 0
+    while rows >= ROWS // 2:
+        cycles = count_of(outputs, rows) * cycles_of(<int>rows, vectors)
+        if best == 0 or cycles < 0.95 * least:
+            best = rows
+            least = cycles
+        rows -= 1
+    return piece_of(outputs, best, 1)
+
+
 cdef struct Split:
     Part step  # how much a task computes
     Py_ssize_t groups
@@ -206,7 +231,7 @@ cdef void split_up(const Problem* of, Py_ssize_t groups, Split* split) noexcept 
     cdef Py_ssize_t most
     step.channels = piece_of(of.channels, CHANNELS, LANES)
     most = max(LINES, SUMS // step.channels)
-    step.rows = 1 if taps_are_rows else piece_of(of.outputs, ROWS, 1)
+    step.rows = 1 if taps_are_rows else rows_at_once(of.outputs, step.channels)
     step.outputs = step.rows
     step.lines = 1
     step.taps = min(of.kernel[2], piece_of(of.kernel[2], most // step.rows, ROWS if taps_are_rows else 1))
