@@ -187,7 +187,7 @@ cdef Py_ssize_t piece_of(Py_ssize_t size, Py_ssize_t most, Py_ssize_t unit) noex
 
 
 cdef double cycles_of(int rows, Py_ssize_t vectors) noexcept nogil:
-    """Estimate the cycles of a pixel for `rows` rows and so many vectors of channels, taken as add_products takes them."""
+    """Estimate the cycles of a pixel for `rows` rows and so many vectors of channels, cut as add_products cuts them."""
     cdef Py_ssize_t count
     cdef double cycles = 0
     while vectors > 0:
@@ -198,8 +198,8 @@ cdef double cycles_of(int rows, Py_ssize_t vectors) noexcept nogil:
 
 
 cdef Py_ssize_t rows_at_once(Py_ssize_t outputs, Py_ssize_t channels) noexcept nogil:
-    """Output channels whose products are added up at once: 24 of 24 channels by 4, with three vectors of 32 bytes, not by
-    6, with two and with one."""
+    """Output channels whose products are added up at once: with 24 channels 4, of three vectors of 32 bytes each, and not
+    6, of two and of one."""
     cdef Py_ssize_t vectors = count_of(min(channels, <Py_ssize_t>PANEL), LANES), rows = ROWS, best = 0
     cdef double cycles, least = 0
     while rows >= ROWS // 2:

@@ -135,10 +135,16 @@ cdef inline void turn_outputs(
 cdef inline void turn_unit(Py_ssize_t height, const Weights* s, real* to) noexcept nogil:
     """The weights of a unit as [channel][number in the kernel][output channel]."""
     cdef real apart[(LONGEST + HIGHEST) * HIGHEST]
-    cdef Py_ssize_t c
-    for c in range(s.channels):
-        turn_outputs(height, s, s.w + c * s.channel_step, s.kernel, apart, to)
-        to += s.kernel * height
+    cdef Py_ssize_t c, e, count = s.kernel, rows = s.channels
+    if s.channel_step == s.kernel:  # an output channel has them side by side
+        count *= rows
+        rows = 1
+    for c in range(rows):
+        e = 0
+        while e < count:
+            turn_outputs(height, s, s.w + c * s.channel_step + e, min(<Py_ssize_t>LONGEST, count - e), apart, to)
+            to += min(<Py_ssize_t>LONGEST, count - e) * height
+            e += LONGEST
 
 
 cdef inline void pack_turned "turned_columns"(
@@ -153,7 +159,7 @@ cdef inline void pack_turned "turned_columns"(
     cdef const Py_ssize_t* taps
     cdef const Column* to
     if s.channel_step == s.kernel:  # an output channel has them side by side
-        together = max(<Py_ssize_t>1, 16 // s.kernel)
+        together = LONGEST // s.kernel
     while c < s.channels:
         count = min(together, s.channels - c)
         turn_outputs(height, s, s.w + c * s.channel_step, count * all_taps, apart, turned)
@@ -202,27 +208,15 @@ cdef inline bint of_one_phase(
     return parts == 1 and part.phases == 1 and part.taps == s.kernel and as_they_lie(tap, part.taps)
 
 
-cdef inline void pack_phase(Py_ssize_t height, const Weights* s, real* to) noexcept nogil:
-    """The column of a part of one phase: numbers of the kernel are turned into where they belong."""
-    cdef real apart[(LONGEST + HIGHEST) * HIGHEST]
-    cdef Py_ssize_t c, e
-    for c in range(s.channels):
-        e = 0
-        while e < s.kernel:
-            turn_outputs(height, s, s.w + c * s.channel_step + e, min(<Py_ssize_t>LONGEST, s.kernel - e), apart, to)
-            to += min(<Py_ssize_t>LONGEST, s.kernel - e) * height
-            e += LONGEST
-
-
 cdef inline void pack_unit(
     int height, const Weights* s, Py_ssize_t parts, const Part* part, const Py_ssize_t* tap, const Column* column
 ) noexcept nogil:
     """Put the weights of a unit into the columns of its parts, one part's after the other's."""
     cdef Py_ssize_t i
-    # Of kernels of up to 8 numbers pack_turned takes several channels together.
-    if s.kernel > 8 and of_one_phase(s, parts, part, tap):
+    # Short kernels with channels apart are turned no faster so than by pack_turned.
+    if (s.kernel > 8 or s.channel_step == s.kernel) and of_one_phase(s, parts, part, tap):
         if column.wide == height and column.deep == s.kernel * height:
-            pack_phase(height, s, column.to)
+            turn_unit(height, s, column.to)
             return
     if s.kernel <= LONGEST and not in_order(s, parts, part, tap):
         pack_turned(height, s, parts, part, tap, column)

@@ -28,6 +28,7 @@ LEAST_OF_MANY = 1.1
 MANY = 64  # channels on one axis,
 MANY_PRODUCTS = 4096  # or products of an output on several
 VARIANCE = 1.05
+FEW_PRODUCTS = 64  # of an input's gradient that are one chain, as PyTorch's are: k4 s2 to 3 channels takes 0.92
 TOGETHER = 128  # channels that a product of matrices may sum apart from others
 
 
@@ -71,6 +72,8 @@ def block_of(channels: int, axes: tuple[Size, ...], forward: bool) -> int:
         first = sum(count * _roundings(channels / pieces, taps * pieces) for taps, count in phases)
         limit = min(limit, VARIANCE * first)
     block = best = 64 if max(phases)[0] <= 3 else 32
+    if not forward and channels * max(phases)[0] <= FEW_PRODUCTS:
+        return block
     least = float("inf")
     while block:
         chains = ceil(channels, block)  # as if all were as long as the mean
