@@ -28,7 +28,7 @@ LEAST_OF_MANY = 1.1
 MANY = 64  # channels on one axis,
 MANY_PRODUCTS = 4096  # or products of an output on several
 VARIANCE = 1.05
-FEW_PRODUCTS = 64  # of an input's gradient that are one chain, as PyTorch's are: k4 s2 to 3 channels takes 0.92
+FEW_PRODUCTS = 64  # of an input's gradient that are one chain, as PyTorch's are
 TOGETHER = 128  # channels that a product of matrices may sum apart from others
 
 
