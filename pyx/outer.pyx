@@ -198,8 +198,7 @@ cdef double cycles_of(int rows, Py_ssize_t vectors) noexcept nogil:
 
 
 cdef Py_ssize_t rows_at_once(Py_ssize_t outputs, Py_ssize_t channels) noexcept nogil:
-    """Output channels whose products are added up at once: with 24 channels 4, of three vectors of 32 bytes each, and not
-    6, of two and of one."""
+    """Output channels whose products are added up at once: with 24 channels 4, by three vectors of 32 bytes, not 6."""
     cdef Py_ssize_t vectors = count_of(min(channels, <Py_ssize_t>PANEL), LANES), rows = ROWS, best = 0
     cdef double cycles, least = 0
     while rows >= ROWS // 2:
