@@ -148,12 +148,17 @@ def _axis(phases: Phases, outs: int, filters: tuple[Filter, ...]) -> Axis:
     return Axis(outs, filters, grouped, number.reshape(-1, outs))
 
 
-def _ways(phases: Phases, forward: bool) -> list[Axis]:
+def _apart(problem: Problem) -> bool:
+    """Return whether parts have outputs of their own: of the input's gradient with strides all add to one phase."""
+    return problem.forward or all(axis[3] == 1 for axis in problem.axes)
+
+
+def _ways(phases: Phases, apart: bool) -> list[Axis]:
     """Return the ways of cutting an axis into groups of outputs; none where it has other taps than a few neighbours.
 
-    With respect to the input all parts add to one phase, which therefore is not parted.
+    Where all parts add to one phase it is not parted.
     """
-    phases = _parted(phases) if forward else phases
+    phases = _parted(phases) if apart else phases
     filters = _filters(phases)
     if filters is None:
         return []
@@ -190,7 +195,7 @@ def choose(problem: Problem, phases: list[Phases]) -> tuple[Axis, ...] | None:
     """
     if prod(len(one.start) for one in phases) > MOST_PHASES:
         return None
-    ways = itertools.product(*(_ways(one, problem.forward) for one in phases))
+    ways = itertools.product(*(_ways(one, _apart(problem)) for one in phases))
     possible = [axes for axes in ways if _possible(problem, axes)]
     if not possible:
         return None
@@ -211,7 +216,7 @@ def _possible(problem: Problem, axes: tuple[Axis, ...]) -> bool:
     if all(axis.outs > 1 for axis in axes) and _inexact(problem):
         return False
     mixed = any(len({f.taps.shape[1] for f in axis.filters}) > 1 for axis in axes)
-    return problem.forward or not (mixed or _points(axes) > MOST_POINTS)
+    return _apart(problem) or not (mixed or _points(axes) > MOST_POINTS)
 
 
 def _inexact(problem: Problem) -> bool:
@@ -255,7 +260,7 @@ def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
     phases = [axis.phases for axis in axes]
     parts = list(itertools.product(*(axis.filters for axis in axes)))
     assert max(len(parts), sum(map(_rows, parts))) <= MOST_PARTS
-    tile = _tile(problem, axes, parts)
+    tile, apart = _tile(problem, axes, parts), _apart(problem)
     where = np.empty([*(len(one.start) for one in phases), 2], np.intp)
     rows, offset, taps = [], [], []
     first = first_phase = weights = 0
@@ -263,18 +268,18 @@ def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
     for i, part in enumerate(parts):
         points = prod(f.points(n) for f, n in zip(part, outs, strict=True))
         own = _rows(part)
-        # With respect to the input there is one phase: all parts add to the same outputs, and those alike also before.
-        complete = problem.forward or i + 1 == len(parts) or _kinds(parts[i + 1], outs) != _kinds(part, outs)
+        # Where all parts add to the same outputs those alike also do before.
+        complete = apart or i + 1 == len(parts) or _kinds(parts[i + 1], outs) != _kinds(part, outs)
         taps.append(_taps(part, [axis[2] for axis in problem.axes]))
         kinds = _kinds(part, outs)
         begin = known.setdefault((taps[-1].tobytes(), *kinds), weights)
         rows.append((points, own * prod(outs), first, first_phase, begin, *kinds, complete))
-        if problem.forward or i == 0:
+        if apart or i == 0:
             at = np.ix_(*(axis.number[f.number].reshape(-1) for f, axis in zip(part, axes, strict=True)))
             where[at] = np.stack((np.full(own * prod(outs), i), _numbers(part, outs)), axis=1).reshape(where[at].shape)
         offset.append(places([f.reads(axis) for f, axis in zip(part, axes, strict=True)], tile))
         first += points
-        first_phase += own * prod(outs) if problem.forward else 0
+        first_phase += own * prod(outs) if apart else 0
         if begin == weights:
             weights += problem.channels * points * problem.rows * ceil(problem.outputs * own, problem.rows)
     return Pass(
