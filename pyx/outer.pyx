@@ -74,8 +74,9 @@ cdef void add_without_outside(const Sums* sums, Py_ssize_t rows, Py_ssize_t lane
 
 
 cdef Py_ssize_t pixels_of_chain(double pixels) noexcept nogil:
-    """The longest chain with which the estimated variance of rounding errors, pixels * (chain + chains) / 2, is at most
-    1.4 times the least: few pixels in one chain had 2.1 times PyTorch's error, with 1.75 times the least 1.6 times."""
+    """The longest chain, of up to PIXELS, with which the estimated variance of rounding errors, pixels * (chain +
+    chains) / 2, is at most 1.4 times the least; of very many pixels PIXELS. Few pixels in one chain had 2.1 times
+    PyTorch's error, with 1.75 times the least 1.6 times."""
     cdef Py_ssize_t chain = PIXELS
     while chain > 16 and chain * chain > pixels and (chain + pixels / chain) ** 2 > (2 * 1.4) ** 2 * pixels:
         chain //= 2
@@ -198,7 +199,7 @@ cdef double cycles_of(int rows, Py_ssize_t vectors) noexcept nogil:
 
 
 cdef Py_ssize_t rows_at_once(Py_ssize_t outputs, Py_ssize_t channels) noexcept nogil:
-    """Output channels whose products are added up at once: with 24 channels 4, by three vectors of 32 bytes, not 6."""
+    """Output channels whose products are added up at once: for 24 of 24 channels 4, by three vectors of 32 bytes."""
     cdef Py_ssize_t vectors = count_of(min(channels, <Py_ssize_t>PANEL), LANES), rows = ROWS, best = 0
     cdef double cycles, least = 0
     while rows >= ROWS // 2:

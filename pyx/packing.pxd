@@ -135,16 +135,17 @@ cdef inline void turn_outputs(
 cdef inline void turn_unit(Py_ssize_t height, const Weights* s, real* to) noexcept nogil:
     """The weights of a unit as [channel][number in the kernel][output channel]."""
     cdef real apart[(LONGEST + HIGHEST) * HIGHEST]
-    cdef Py_ssize_t c, e, count = s.kernel, rows = s.channels
+    cdef Py_ssize_t c, e, run, count = s.kernel, rows = s.channels
     if s.channel_step == s.kernel:  # an output channel has them side by side
         count *= rows
         rows = 1
     for c in range(rows):
         e = 0
         while e < count:
-            turn_outputs(height, s, s.w + c * s.channel_step + e, min(<Py_ssize_t>LONGEST, count - e), apart, to)
-            to += min(<Py_ssize_t>LONGEST, count - e) * height
-            e += LONGEST
+            run = min(<Py_ssize_t>LONGEST, count - e)
+            turn_outputs(height, s, s.w + c * s.channel_step + e, run, apart, to)
+            to += run * height
+            e += run
 
 
 cdef inline void pack_turned "turned_columns"(

@@ -1,9 +1,9 @@
 """Rows of 8-bit or 16-bit pixels resampled along, without transposing them: windows of 16 bytes, or of a vector.
 
 A row has size_in pixels of `channels` values and becomes size_out pixels. The output's values, in their order, are the
-lanes of vectors. The bytes of a lane's next TAPS taps lie in a window of the row, which is loaded; they are picked
-out of it by one permutation for all lanes (picks.h), and multiplied by the digits of the weights (dot.h). Four rows
-share the loads of places and digits.
+lanes of vectors. The bytes of a lane's next TAPS taps lie in a window of the row, which is loaded; they are picked out
+of it by one permutation for all lanes, or two (picks.h), and multiplied by the digits of the weights (dot.h). Four
+rows share the loads of places and digits.
 
   3 channels of 8 bits       out      r0 g0 b0 r1 | g1 b1 r2 g2 | ...   the first two groups of a vector
                              taps     4 bytes for each, 3 apart in the row

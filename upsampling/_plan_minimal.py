@@ -57,8 +57,9 @@ class Costs(NamedTuple):
 # By whether vectors have 64 bytes: of 21 layers on AVX-512, and of 27 on AVX2 (Zen 3), times within a fifth. Those of
 # AVX2 stand for shorter vectors as well: with SSE2 minimal filtering gains more (of 19 layers none was slower by it).
 COSTS = {True: Costs(1 / 1.8, 1 / 1.6, 3, 28, 0.6), False: Costs(0.72, 0.84, 5.5, 14, 0.8)}
-# How much more a weight costs where every call transforms it, as for the gradient of the input: of 30 layers on Zen 3
-# what is taken then is 1.08 times as fast (512 and 256 channels, 14x14, k4 s2: 12.1 ms the direct way, 14.0 by this).
+# How much more a weight costs for the gradient of the input, of which no layer keeps transformed weights; functions
+# count as layers, which give the same bits. Of 30 layers on Zen 3 what is taken with it is 1.08 times as fast (512 and
+# 256 channels, 14x14, k4 s2: 12.1 ms the direct way, 14.0 by this).
 ANEW = 3
 
 

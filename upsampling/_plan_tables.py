@@ -66,14 +66,14 @@ def block_of(channels: int, axes: tuple[Size, ...], forward: bool) -> int:
         (prod(taps), prod(counts))
         for taps, counts in (zip(*each, strict=True) for each in product(*(_taps_of(a, forward).items() for a in axes)))
     ]
+    block = best = 64 if max(phases)[0] <= 3 else 32
+    if not forward and channels * max(phases)[0] <= FEW_PRODUCTS:
+        return block
     limit = _least(channels, axes, forward) * sum(count * (channels * taps) ** 1.5 for taps, count in phases)
     if forward:
         pieces = ceil(channels, TOGETHER)
         first = sum(count * _roundings(channels / pieces, taps * pieces) for taps, count in phases)
         limit = min(limit, VARIANCE * first)
-    block = best = 64 if max(phases)[0] <= 3 else 32
-    if not forward and channels * max(phases)[0] <= FEW_PRODUCTS:
-        return block
     least = float("inf")
     while block:
         chains = ceil(channels, block)  # as if all were as long as the mean

@@ -25,13 +25,14 @@ CHANNELS = 128  # most of a task
 TASKS = 16  # tiles are cut into ranges until there are so many tasks,
 RANGE = 256  # but not into more than one for so many tiles
 APART = 2**20  # most sums of all ranges
-# Pixels of all images, or of one, below which the transforms' rounding errors show: with these they were at most 1.3
-# times PyTorch's (400 layers), with fewer up to 2.6 times. It is more exact where kernels have three axes or are
-# dilated: there it sums images apart.
-FEW = 180
-FEW_DILATED = 320
-FEW_OF_IMAGE_DILATED = 96
-FEW_OF_VOLUME = 640
+# Products of a weight in all images, or in one, below which the transforms' rounding errors show beside PyTorch's. That
+# is more exact where kernels have three axes or are dilated, for there it sums images apart, and in groups.
+FEW = 165
+FEW_OF_AXIS = 4
+FEW_GROUPED = 512
+FEW_DILATED = 300
+FEW_OF_IMAGE_DILATED = 90
+FEW_OF_VOLUME = 560
 # How much more the transforms take where one axis alone is filtered. Without it, of 22 layers on Zen 3, it was taken
 # where it was slower by up to a third (64 channels, k3), with it by 0.06 at most (512 to 256, k16 s8: 57 and 45 ms).
 ON_ONE_AXIS = 2.5
@@ -124,14 +125,27 @@ def _cost(problem: Problem, axes: tuple[Axis, ...], shares: Shares) -> float:
     return (sums + (x + g) * (ON_ONE_AXIS if one else 1)) * problem.groups
 
 
+def _met(axis: Size) -> float:
+    """Return how many pixels of an axis a tap meets, on average."""
+    size, out, kernel, stride, padding, dilation = axis
+    at = np.arange(kernel) * dilation - padding
+    first = np.maximum(0, -(at // stride))
+    return float(np.maximum(0, np.minimum(size - 1, (out - 1 - at) // stride) - first + 1).mean())
+
+
 def _exact(problem: Problem) -> bool:
-    """Return whether there are so many pixels that errors are no larger than PyTorch's by half."""
-    pixels = prod(axis[0] for axis in problem.axes)
+    """Return whether weights have so many products that errors should be no larger than PyTorch's by half."""
+    met = [_met(axis) for axis in problem.axes]
+    image = prod(met)
+    if any(axis[2] > 1 and count < FEW_OF_AXIS for axis, count in zip(problem.axes, met, strict=True)):
+        return False
+    if problem.groups > 1 and problem.batch * image < FEW_GROUPED:
+        return False
     if problem.axes[0][0] > 1 or problem.axes[0][2] > 1:
-        return pixels >= FEW_OF_VOLUME
+        return image >= FEW_OF_VOLUME
     if any(axis[5] > 1 and axis[2] > 1 for axis in problem.axes):
-        return pixels >= FEW_OF_IMAGE_DILATED and problem.batch * pixels >= FEW_DILATED
-    return problem.batch * pixels >= FEW
+        return image >= FEW_OF_IMAGE_DILATED and problem.batch * image >= FEW_DILATED
+    return problem.batch * image >= FEW
 
 
 def tables(problem: Problem, cost: float) -> Tables | None:
