@@ -38,6 +38,7 @@ MOST_PHASES = 64  # of a pass: with more, tiles have few lanes (k5 s3, 81 phases
 MOST_PARTS = 64  # and most parts, or rows of weights of an output channel: as in expand.pxd
 MOST_APART = 3  # steps from tap to tap
 MOST_POINTS = 128  # of the gradient with respect to the input
+FEW_CHANNELS = 32  # on three axes errors of fewer were up to 1.9 times PyTorch's (k4 s2 of 16), directly they are 1.0
 SCRATCH = 7 * 2**18  # bytes of a task's products, sums and copies together
 WORTH = 0.95  # of the direct way's cycles, and less
 WHOLE, F22, F23, F32 = range(4)  # as in minimal.pxd
@@ -232,7 +233,9 @@ def _inexact(problem: Problem) -> bool:
 
 
 def worth(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...]) -> bool:
-    """Estimate whether minimal filtering of an image is faster."""
+    """Estimate whether minimal filtering of an image is faster; not where it would be too inexact."""
+    if problem.channels < FEW_CHANNELS and all(axis.outs > 1 for axis in axes):
+        return False
     return _cycles(problem, phases, axes) < WORTH * _cycles(problem, phases, None)
 
 
