@@ -26,8 +26,22 @@ typedef struct call {
     int patience, pace;       /* tasks until it asks again */
     int64_t asked;
     ptrdiff_t shared, each; /* bytes of scratch: for all threads, and for each */
-    char *scratch;          /* those, the shared ones first; aligned to a cache line */
+    char *scratch;          /* those, the shared ones first; aligned to a cache line; and the runs of several threads */
+    ptrdiff_t next, end;    /* the tasks that a single one has left */
 } call;
+
+/* Tasks that are left of those that a thread begins with; a cache line, for other threads write to theirs. */
+typedef struct {
+    ptrdiff_t next, end;
+    char apart[64 - 2 * sizeof(ptrdiff_t)];
+} call_run;
+
+static inline ptrdiff_t call_scratch_end(const call *c) { return (c->shared + c->threads * c->each + 63) / 64 * 64; }
+
+/* The bytes of all scratch. */
+static inline ptrdiff_t call_bytes(const call *c) {
+    return call_scratch_end(c) + (c->threads > 1 ? c->threads * (ptrdiff_t)sizeof(call_run) : 0);
+}
 
 /* The number of a thread of a call: a single one may be any thread of somebody else's region. */
 static inline int call_thread(const call *c) {
@@ -42,8 +56,32 @@ static inline int call_thread(const call *c) {
 /* The calling thread's own part of the scratch. */
 static inline char *call_scratch(const call *c) { return c->scratch + c->shared + call_thread(c) * c->each; }
 
-/* Tasks of another kind follow: how many of them to do until it asks again is found anew. */
-static inline void call_changes(call *c) { c->patience = c->pace = 1; }
+/* So many tasks follow: how many of them to do until it asks again is found anew. Each thread begins with a run of
+ * neighbours, the same in every call, for what it wrote then may still be in its own cache. */
+static inline void call_shares(call *c, ptrdiff_t tasks) {
+    call_run *run = (call_run *)(c->scratch + call_scratch_end(c));
+    c->patience = c->pace = 1;
+    c->next = 0;
+    c->end = tasks;
+    for (int i = 0; c->threads > 1 && i < c->threads; i++) {
+        run[i].next = i > 0 ? run[i - 1].end : 0;
+        run[i].end = run[i].next + tasks / c->threads + (i < tasks % c->threads);
+    }
+}
+
+/* The next task for whoever begins with run `own`, or -1: where that has none left, one of the others'. */
+static inline ptrdiff_t call_takes(call *c, ptrdiff_t own) {
+    call_run *run = (call_run *)(c->scratch + call_scratch_end(c));
+    ptrdiff_t task;
+    if (c->threads < 2) return c->next < c->end ? c->next++ : -1;
+    for (int i = 0; i < c->threads; i++) {
+        call_run *from = &run[(own + i) % c->threads];
+        if (__atomic_load_n(&from->next, __ATOMIC_RELAXED) >= from->end) continue;
+        task = __atomic_fetch_add(&from->next, 1, __ATOMIC_RELAXED);
+        if (task < from->end) return task;
+    }
+    return -1;
+}
 
 static inline void call_asks(call *c) {
     struct timespec t;

@@ -16,11 +16,13 @@ then the bias. It is the same for any tile, so tiles may depend on the number of
 writer. Where a weight is not finite, products with what lies outside are left out.
 """
 
-from cython.parallel cimport parallel, prange
+from cython.parallel cimport prange
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memset
 
-from upsampling._kernels.calls cimport Call, call_changes, call_scratch, enter, keep, leave, perform, stopped
+from upsampling._kernels.calls cimport (
+    Call, call_scratch, call_shares, call_takes, enter, keep, leave, perform, stopped,
+)
 from exchanged cimport contract_exchanged, listed_in_blocks, most_blocks, most_taps, place_vectors, vectors_of
 from expand cimport RUN, pack_points, slice_of
 from minimal cimport DEPTH, FILTERS, add_by_points, mark_images
@@ -171,35 +173,47 @@ cdef Py_ssize_t groups_in_turn(const Job* job, const Pass* part) noexcept nogil:
     return max(1, min(part.groups, 64 // (part.of.channels * <Py_ssize_t>sizeof(real))))
 
 
+cdef void do_tasks(
+    Job* job, const Pass* part, const Problem* of, Py_ssize_t together, const real* w, const real* bias, Py_ssize_t own
+) noexcept nogil:
+    """Tasks of a pass, those of run `own` first, `together` groups of each in turn."""
+    cdef Call* call = &job.call
+    cdef char* worker = call_scratch(call)
+    cdef const real* w_end = w + job.w_size if of.weights != PACKED else NULL
+    cdef Py_ssize_t shares = count_of(of.outputs, of.share), images = count_of(of.batch, of.images)
+    cdef Py_ssize_t tasks = tasks_of_group(of), task, group
+    lay_out(of, of.careful, worker)
+    task = call_takes(call, own)
+    while task >= 0:
+        for group in range(task // tasks * together, min(part.groups, (task // tasks + 1) * together)):
+            if not stopped(call):
+                do_task(
+                    of, task % tasks + group * tasks, shares, images, <const char*>call.array[0], w, w_end,
+                    part.group_weights, bias, <char*>call.array[3], job.marks, <Tile*>worker,
+                )
+        task = call_takes(call, own)
+
+
+cdef Py_ssize_t tasks_of_group(const Problem* of) noexcept nogil:
+    cdef Py_ssize_t tiles = of.axis[0].tiles * of.axis[1].tiles * of.axis[2].tiles
+    return count_of(of.outputs, of.share) * count_of(of.batch, of.images) * tiles
+
+
 cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, bint careful) noexcept nogil:
     """Write the outputs of a pass; `careful` says that some weight is not finite."""
     cdef Problem of = part.of
-    cdef Py_ssize_t task, tasks, shares, images, i, group, together = groups_in_turn(job, part)
-    cdef Call* call = &job.call
-    cdef char* worker = NULL
-    cdef const real* w_end
+    cdef Py_ssize_t i, together = groups_in_turn(job, part)
+    cdef int threads = job.call.threads
     of.careful = careful
-    w_end = w + job.w_size if of.weights != PACKED else NULL
     of.batch = job.y_shape[0]
     for i in range(5):
         of.xs[i] = job.xs[i]
         of.ys[i] = job.ys[i]
-    shares = (of.outputs + of.share - 1) // of.share
-    images = (of.batch + of.images - 1) // of.images
-    tasks = shares * images * of.axis[0].tiles * of.axis[1].tiles * of.axis[2].tiles
-    if count_of(part.groups, together) * tasks < 4 * call.threads:
+    if count_of(part.groups, together) * tasks_of_group(&of) < 4 * threads:
         together = 1
-    call_changes(call)
-    with parallel(num_threads=call.threads):
-        worker = call_scratch(call)
-        lay_out(&of, careful, worker)
-        for task in prange(count_of(part.groups, together) * tasks, schedule="dynamic"):
-            for group in range(task // tasks * together, min(part.groups, (task // tasks + 1) * together)):
-                if not stopped(call):
-                    do_task(
-                        &of, task % tasks + group * tasks, shares, images, <const char*>call.array[0], w, w_end,
-                        part.group_weights, bias, <char*>call.array[3], job.marks, <Tile*>worker,
-                    )
+    call_shares(&job.call, count_of(part.groups, together) * tasks_of_group(&of))
+    for i in prange(threads, num_threads=threads, schedule="static"):
+        do_tasks(job, part, &of, together, w, bias, i)
 
 
 cdef void fill_with_bias(Job* job, const real* bias) noexcept nogil:

@@ -12,7 +12,7 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
-from upsampling._kernels.calls cimport CALL_ARRAYS, Call, Run, enter, leave
+from upsampling._kernels.calls cimport CALL_ARRAYS, Call, Run, call_bytes, enter, leave
 from plane cimport Group, fetch_group, mark_bytes, put_group
 
 cdef extern from "simd.h" nogil:

@@ -15,7 +15,7 @@ from cython.parallel cimport prange
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
-from upsampling._kernels.calls cimport Call, call_scratch, keep, perform, stopped
+from upsampling._kernels.calls cimport Call, call_scratch, call_shares, call_takes, keep, perform, stopped
 from windows cimport (
     GROUP,
     TAPS,
@@ -410,18 +410,22 @@ cdef void run(Call* call) noexcept nogil:
     cdef Whole* all_of = <Whole*>call
     cdef Job job = all_of.job
     cdef Py_ssize_t strips = (all_of.width + all_of.strip - 1) // all_of.strip
-    cdef Py_ssize_t bands = (all_of.rows + all_of.band - 1) // all_of.band, task
+    cdef Py_ssize_t bands = (all_of.rows + all_of.band - 1) // all_of.band, i, task
     if job.windows != NULL:
         job.windows = &all_of.windows
         list_windows(&all_of.windows, &job.x, job.channels, call.scratch)
     job.src = <const pixel*>call.array[0]
     job.dst = <pixel*>call.array[1]
     job.call = call
-    for task in prange(all_of.planes * bands * strips, num_threads=call.threads, schedule="dynamic"):
-        run_part(
-            &job, call_scratch(call), task, strips, all_of.strip, bands, all_of.band, all_of.width, all_of.rows,
-            all_of.plane_in, all_of.plane_out,
-        )
+    call_shares(call, all_of.planes * bands * strips)
+    for i in prange(call.threads, num_threads=call.threads, schedule="static"):
+        task = call_takes(call, i)
+        while task >= 0:
+            run_part(
+                &job, call_scratch(call), task, strips, all_of.strip, bands, all_of.band, all_of.width, all_of.rows,
+                all_of.plane_in, all_of.plane_out,
+            )
+            task = call_takes(call, i)
 
 
 def resize(

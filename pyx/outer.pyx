@@ -22,7 +22,7 @@ filtering is: see filtered.pxd.
 from cython.parallel cimport prange
 from libc.string cimport memcmp, memcpy, memset
 
-from upsampling._kernels.calls cimport Call, call_changes, call_scratch, keep, perform, stopped
+from upsampling._kernels.calls cimport Call, call_scratch, call_shares, call_takes, keep, perform, stopped
 from correlate cimport Correlated, correlated_room, correlated_tasks, do_correlated
 from filtered cimport Filtered, FilteredAxis, do_filtered, filtered_room, filtered_tasks
 from pixels cimport PANEL, PIXELS, Part, Problem, Work, copy_pixels, copy_region, find_pieces, lay_out
@@ -292,12 +292,15 @@ cdef bint run_filtered(Job* job) noexcept nogil:
     """All tasks by minimal filtering; whether the result is right."""
     cdef Call* call = &job.call
     cdef Filtered* of = &job.filtered
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, task
     cdef real* y = <real*>call.array[2]
     cdef real* sums = <real*>call.scratch if of.ranges > 1 else y
-    call_changes(call)
-    for i in prange(filtered_tasks(of), num_threads=call.threads, schedule="dynamic"):
-        do_filtered(of, i, call, sums)
+    call_shares(call, filtered_tasks(of))
+    for i in prange(call.threads, num_threads=call.threads, schedule="static"):
+        task = call_takes(call, i)
+        while task >= 0:
+            do_filtered(of, task, call, sums)
+            task = call_takes(call, i)
     add_ranges(call, of.ranges, of.size)
     return call.stop or all_finite(y, of.size)
 
@@ -306,12 +309,15 @@ cdef bint run_along_pixels(Job* job) noexcept nogil:
     """All tasks with vectors along pixels; whether the result is right."""
     cdef Call* call = &job.call
     cdef Correlated* of = &job.correlated
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, task
     cdef real* y = <real*>call.array[2]
     cdef real* sums = <real*>call.scratch if of.ranges > 1 else y
-    call_changes(call)
-    for i in prange(correlated_tasks(of), num_threads=call.threads, schedule="dynamic"):
-        do_correlated(of, i, call, sums)
+    call_shares(call, correlated_tasks(of))
+    for i in prange(call.threads, num_threads=call.threads, schedule="static"):
+        task = call_takes(call, i)
+        while task >= 0:
+            do_correlated(of, task, call, sums)
+            task = call_takes(call, i)
     add_ranges(call, of.ranges, of.size)
     return call.stop or all_finite(y, of.size)
 
@@ -320,16 +326,19 @@ cdef void run(Call* call) noexcept nogil:
     """All tasks, and the sums of the ranges."""
     cdef Job* job = <Job*>call
     cdef Split* split = &job.split
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, task
     cdef real* y = <real*>call.array[2]
     cdef real* sums = <real*>call.scratch if split.ranges > 1 else y
     if job.filtering and run_filtered(job):
         return
     if job.along_pixels and run_along_pixels(job):
         return
-    call_changes(call)
-    for i in prange(split.ranges * split.tasks, num_threads=call.threads, schedule="dynamic"):
-        do_task(&job.of, split, i, call, sums)
+    call_shares(call, split.ranges * split.tasks)
+    for i in prange(call.threads, num_threads=call.threads, schedule="static"):
+        task = call_takes(call, i)
+        while task >= 0:
+            do_task(&job.of, split, task, call, sums)
+            task = call_takes(call, i)
     add_ranges(call, split.ranges, split.size)
 
 

@@ -133,10 +133,10 @@ cdef int perform(Call* job, Py_ssize_t size, Run run) except -1:
     job.ask = NULL
     if in_main_thread():
         job.ask = ask_python
-    call_changes(job)
+    job.patience = job.pace = 1
     job.asked = 0
     job.scratch = NULL
-    bytes = job.shared + job.each * job.threads
+    bytes = call_bytes(job)
     if bytes > 0:
         job.scratch = scratch_of(bytes, &lent)
         if job.scratch == NULL:

@@ -150,7 +150,7 @@ cdef class Program:
         self.contents.steps += 1
         for i in range(step.job.read + step.job.written):
             step.slot[i], step.at[i] = self.find(<size_t>step.job.array[i])
-        step.scratch = step.job.shared + step.job.each * step.job.threads
+        step.scratch = call_bytes(step.job)
         self.contents.scratch = max(self.contents.scratch, rounded(step.scratch))
         self.contents.threads = max(self.contents.threads, step.job.threads)
 

@@ -18,7 +18,9 @@ cdef extern from "call.h" nogil:
         char* scratch
     char* call_scratch(const Call* c)
     int stopped(Call* c)
-    void call_changes(Call* c)
+    Py_ssize_t call_bytes(const Call* c)
+    void call_shares(Call* c, Py_ssize_t tasks)
+    Py_ssize_t call_takes(Call* c, Py_ssize_t own)
 
 ctypedef void (*Run)(Call* job) noexcept nogil
 
