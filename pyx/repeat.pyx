@@ -46,11 +46,12 @@ cdef enum:
     AXES = 8
     MOST_JOB = 4096  # bytes
     MOST_CALLS = 512  # that are remembered; then all are forgotten
+    MOST_OF_ONE = 8  # by somebody who keeps them
     # Of the tables of a call that is remembered, and of those of all calls: then all are forgotten. Not to be known
     # costs a call 0.06 ms: 8 rows of 4096 pixels doubled (bicubic, 500 KiB of tables) took 0.108 ms with 2**18.
     MOST_BYTES = 1 << 20
     ALL_BYTES = 1 << 24
-    MOST_WORK = 1 << 24  # beyond, a kernel takes so long that the way there does not show
+    MOST_WORK = 1 << 28  # beyond, a kernel takes so long that the way there, some 0.04 ms, does not show
 
 # A kernel, its arguments and the work that decides over threads.
 Step = tuple
@@ -196,6 +197,7 @@ cdef class KernelStep:
 
     cdef Recorder made
     cdef Py_ssize_t work
+    cdef int threads  # for which its plan was made
     cdef int slots
     cdef int position[CALL_ARRAYS]  # among the job's arrays, of
     cdef int array[CALL_ARRAYS]  # an array of the call, or after them of the results that are wanted
@@ -214,8 +216,12 @@ cdef class Remembered:
     cdef Py_ssize_t size  # bytes of tables
 
 
+cdef int threads_of(KernelStep step) except -1:
+    return 1 if step.work < serial else threads_for(step.work)
+
+
 cdef object repeat(Remembered call, Key* key):
-    """Make the results; None where a kernel has not done its work."""
+    """Make the results; None where a kernel has not done its work, or where plans are for other threads."""
     cdef list results = []
     cdef void* start[2 * ARRAYS]
     cdef char room[MOST_JOB]
@@ -224,6 +230,9 @@ cdef object repeat(Remembered call, Key* key):
     cdef Py_ssize_t i, size
     cdef int arrays = key.arrays
     cdef KernelStep step
+    for step in call.steps:
+        if threads_of(step) != step.threads:
+            return None
     memcpy(start, key.memory, sizeof(key.memory))
     for i in range(len(call.shapes)):
         if call.shapes[i] is None:
@@ -242,7 +251,7 @@ cdef object repeat(Remembered call, Key* key):
         memcpy(job, <char*>step.made.job, size)
         for i in range(step.slots):
             job.array[step.position[i]] = start[step.array[i]]
-        job.threads = 1 if step.work < serial else threads_for(step.work)
+        job.threads = step.threads
         if perform(job, size, step.made.run):
             keep(call)
         elif job.again:
@@ -250,13 +259,13 @@ cdef object repeat(Remembered call, Key* key):
     return tuple(results) if call.several else results[0]
 
 
-def again(tuple call):
-    """The result of a call, a name and arguments, if one like it is remembered; else None."""
+def again(tuple call, dict known=None):
+    """The result of a call, a name and arguments, if one like it is remembered, among all or in `known`; else None."""
     cdef Key key
     cdef bytes found = key_of(&key, call)
     if found is None:
         return None
-    remembered = calls.get(found)
+    remembered = (calls if known is None else known).get(found)
     return None if remembered is None else repeat(<Remembered>remembered, &key)
 
 
@@ -282,6 +291,7 @@ cdef KernelStep step_of(function, tuple arguments, Py_ssize_t work, list starts)
     if step.made.job is None or len(step.made.job) > MOST_JOB:
         return None
     job = <Call*><char*>step.made.job
+    step.threads = job.threads
     for i in range(job.read + job.written):
         if <size_t>job.array[i] in starts:
             step.position[step.slots] = i
@@ -306,11 +316,12 @@ cdef add_result(Remembered made, array):
     return True
 
 
-def remember(tuple call, results, steps, several=False, unused=()):
+def remember(tuple call, results, steps, several=False, unused=(), dict known=None):
     """Keep how a call was made: `steps` are (kernel, arguments, work), with views of its arrays and of `results`.
 
     No kernel needs the `unused` of its arrays. Unless `several`, there is one result. A call that cannot be made again
-    in the same way, or that would keep large tables, is not kept.
+    in the same way, or that would keep large tables, is not kept. It is kept in `known`, if given, for as long as that
+    is: what it needs may be large.
     """
     cdef Key key
     cdef bytes found = key_of(&key, call)
@@ -345,6 +356,11 @@ def remember(tuple call, results, steps, several=False, unused=()):
     made.kept = (asked, constants)
     made.several = several
     made.large = max([0 if array is None else array.nbytes for array in results]) >= LARGE
+    if known is not None:
+        if len(known) >= MOST_OF_ONE:
+            known.clear()
+        known[found] = made
+        return
     if len(calls) >= MOST_CALLS or bytes_kept() + made.size > ALL_BYTES:
         calls.clear()
         keep_no_bytes()

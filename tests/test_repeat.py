@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import upsampling as up
+from upsampling import _conv_transpose
 
 RNG = np.random.default_rng(7)
 
@@ -253,6 +254,20 @@ def test_threads_are_asked_for_again() -> None:
     for n in (1, 2, 3, 1):
         with up.num_threads(n):
             assert np.array_equal(up.interpolate(x, scale_factor=2), expected)
+
+
+@pytest.mark.usefixtures("threads_forced")
+def test_plans_are_for_the_threads_of_the_call() -> None:
+    """A call that is remembered has the tiles of its number of threads: with another number it is planned anew."""
+    x, weight = _random(1, 64, 30, 30), _random(64, 8, 4, 4)
+    expected = up.conv_transpose2d(x, weight, stride=2)
+    plans = []
+    for n in (1, 1, 2, 2, 1):
+        with up.num_threads(n):
+            assert np.array_equal(up.conv_transpose2d(x, weight, stride=2), expected)
+        known = _conv_transpose._passes.cache_info()
+        plans.append(known.hits + known.misses)
+    assert plans[0] == plans[1] < plans[2] == plans[3] < plans[4]
 
 
 def test_small_problems_have_the_bits_of_large_ones() -> None:

@@ -19,6 +19,7 @@ class PackedWeights:
         self.copy = np.array(weight, order="C")
         self.handed: object = None  # which handing out of the array was the last before its numbers were looked at
         self._packed: dict[bytes, Any] = {}
+        self.calls: dict[bytes, Any] = {}  # with these numbers, that _repeat.py remembers
 
     def holds(self, weight: np.ndarray) -> bool:
         """Return whether the array still has these numbers, bit for bit."""

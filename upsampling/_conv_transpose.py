@@ -78,10 +78,8 @@ def _run_plan(
         packed = kernel.Packed(passes, w)
     if kernel.transposed(passes, apart, *given, packed):
         kernel.transposed(passes, _apart(kernel, problem), *given, packed)
-    if packed is not None:
-        return []  # the call is not to be repeated with other weights
     work = x.size * problem.outputs * math.prod(axis[2] for axis in problem.axes)
-    return [(kernel.transposed, (passes, apart, *given), work)]
+    return [(kernel.transposed, (passes, apart, *given, packed), work)]
 
 
 def _apart(kernel: Any, problem: Problem) -> Any:
@@ -186,7 +184,8 @@ def _conv_transpose(
         name_of("conv_transpose"), rank, input, weight, bias, stride, padding, output_padding, groups, dilation,
         output_size,
     )  # fmt: skip
-    if out is None and kept is None and (result := _repeat.again(call)) is not None:
+    known = None if kept is None else kept.calls
+    if out is None and (result := _repeat.again(call, known)) is not None:
         return result
     spec = _conv_args.problem(rank, *call[2:4], *call[5:])
     bias = _conv_args.bias_of(bias, spec)
@@ -202,7 +201,7 @@ def _conv_transpose(
         return _out.deliver(result, out)
     result = result if spec.batched else result[0]
     if steps:
-        _repeat.remember(call, [result], steps)
+        _repeat.remember(call, [result], steps, known=known)
     return result
 
 
