@@ -64,7 +64,7 @@ def distances(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 # Layers whose chains had the largest errors beside PyTorch's: few pixels, small groups, planes of one or two axes,
-# many channels on one axis, and minimal filtering on three.
+# many channels on one axis, minimal filtering on three, and on two of few channels.
 GRADIENTS: dict[str, Case] = {
     "1d k3, 96 channels in each of 8 groups": conv(1, (1, 768, 52), (768, 8, 3), groups=8),
     "1d k3 s2, 8 channels in each of 4 groups": conv(1, (1, 32, 40), (32, 4, 3), stride=2, groups=4),
@@ -80,6 +80,12 @@ GRADIENTS: dict[str, Case] = {
     "3d k3, 64 channels": conv(3, (1, 64, 6, 6, 6), (64, 33, 3, 3, 3)),
     "3d k4 s2, 64 channels": conv(3, (1, 64, 6, 6, 6), (64, 33, 4, 4, 4), stride=2, padding=1),
     "3d k2 s2 with dilation 2, 64 channels": conv(3, (1, 64, 12, 12, 12), (64, 33, 2, 2, 2), stride=2, dilation=2),
+    "2d k3, 32 channels of 16x16": conv(2, (1, 32, 16, 16), (32, 64, 3, 3), padding=1),
+    "2d k2, 64 channels": conv(2, (2, 64, 13, 16), (64, 33, 2, 2)),
+    "2d k4 s4 with dilation 2, 32 channels": conv(2, (2, 32, 14, 18), (32, 32, 4, 4), stride=4, dilation=2),
+    "2d k1 s2, 64 outputs": conv(2, (1, 16, 21, 23), (16, 64, 1, 1), stride=2),
+    "2d k4 s2, 12 channels in each of 4 groups": conv(2, (2, 48, 21, 34), (48, 16, 4, 4), stride=2, groups=4),
+    "2d k7 s4, 4 channels in each of 4 groups": conv(2, (4, 16, 16, 9), (16, 8, 7, 7), stride=4, padding=3, groups=4),
     "2d k3 with dilation 2, 50 channels": conv(2, (1, 50, 24, 29), (50, 33, 3, 3), padding=2, dilation=2),
 }
 

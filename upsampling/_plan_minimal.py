@@ -39,8 +39,10 @@ MOST_PARTS = 64  # and most parts, or rows of weights of an output channel: as i
 MOST_APART = 3  # steps from tap to tap
 MOST_POINTS = 128  # of the gradient with respect to the input
 FEW_CHANNELS = 32  # on three axes errors of fewer were up to 1.9 times PyTorch's (k4 s2 of 16), directly they are 1.0
+FEW_OF_THREE_TAPS = 64  # on two and three where PyTorch is most exact: see _exact
+FEW_OF_TWO_TAPS = 512
+SMALL_IMAGE = 20480  # numbers of an image that PyTorch computes by products of matrices
 SCRATCH = 7 * 2**18  # bytes of a task's products, sums and copies together
-WORTH = 0.95  # of the direct way's cycles, and less
 WHOLE, F22, F23, F32 = range(4)  # as in minimal.pxd
 KINDS = {(2, 2): F22, (2, 3): F23, (3, 2): F32}  # by outputs of a group and taps
 
@@ -50,18 +52,22 @@ class Costs(NamedTuple):
 
     direct: float  # for a vector of products of the direct way,
     product: float  # of those between transforms,
-    point: float  # for a vector of points of a channel or of sums that is transformed,
-    output: float  # for a vector of outputs on its way out,
-    weight: float  # and for a point of a weight: less than it takes, for layers do it once
+    chain: float  # and of a chain of these,
+    point: float  # for a vector of points of a channel that is transformed,
+    sums: float  # of sums,
+    output: float  # and of outputs on its way out,
+    weight: float  # for a point of a weight: less than it takes, for layers do it once,
+    anew: float  # and for the gradient of the input, of which no layer keeps transformed weights
+    worth: float  # of the direct way's cycles, and less
 
 
-# By whether vectors have 64 bytes: of 21 layers on AVX-512, and of 27 on AVX2 (Zen 3), times within a fifth. Those of
-# AVX2 stand for shorter vectors as well: with SSE2 minimal filtering gains more (of 19 layers none was slower by it).
-COSTS = {True: Costs(1 / 1.8, 1 / 1.6, 3, 28, 0.6), False: Costs(0.72, 0.84, 5.5, 14, 0.8)}
-# How much more a weight costs for the gradient of the input, of which no layer keeps transformed weights; functions
-# count as layers, which give the same bits. Of 30 layers on Zen 3 what is taken with it is 1.08 times as fast (512 and
-# 256 channels, 14x14, k4 s2: 12.1 ms the direct way, 14.0 by this).
-ANEW = 3
+# By whether vectors have 64 bytes: of 50 layers on AVX-512 (Zen 5), and of 27 on AVX2 (Zen 3), times within a fifth.
+# Those of AVX2 stand for shorter vectors as well: with SSE2 minimal filtering gains more (of 19 layers none was slower
+# by it). Functions count as layers, which give the same bits.
+COSTS = {
+    True: Costs(0.54, 0.5, 6.2, 6.4, 0, 13.4, 0.27, 1.8, 1),
+    False: Costs(0.72, 0.84, 0, 5.5, 5.5, 14, 0.8, 2.4, 0.95),
+}
 
 
 class Filter(NamedTuple):
@@ -232,28 +238,56 @@ def _inexact(problem: Problem) -> bool:
     )
 
 
+def _exact(problem: Problem, axes: tuple[Axis, ...]) -> bool:
+    """Whether there are so many channels that errors should be no larger than PyTorch's by half.
+
+    With stride 1, or dilation, PyTorch is as exact as the direct way for small images, groups and dilation (AVX-512:
+    errors of k3 with 24 to 32 channels would be up to 1.8 times as large, of k2 with 64 up to 1.8, with 128 up to
+    1.6), and less exact for large images (32 channels of 40x40 1.0).
+    """
+    filtered = [(axis, size) for axis, size in zip(axes, problem.axes, strict=True) if axis.outs > 1]
+    if len(filtered) < 2:
+        return True
+    if len(filtered) == 3 and problem.channels < FEW_CHANNELS:
+        return False
+    dilated = any(size[5] > 1 for _, size in filtered)
+    if not dilated and all(size[3] > 1 for _, size in filtered):
+        return True
+    if all(f.taps.shape[1] < 3 for axis, _ in filtered for f in axis.filters):
+        return problem.channels >= FEW_OF_TWO_TAPS
+    image = problem.channels * prod(axis[0] for axis in problem.axes)
+    large = image > SMALL_IMAGE and problem.groups == 1 and not dilated
+    return problem.channels >= (FEW_CHANNELS if large else FEW_OF_THREE_TAPS)
+
+
 def worth(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...]) -> bool:
     """Estimate whether minimal filtering of an image is faster; not where it would be too inexact."""
-    if problem.channels < FEW_CHANNELS and all(axis.outs > 1 for axis in axes):
+    if not _exact(problem, axes):
         return False
-    return _cycles(problem, phases, axes) < WORTH * _cycles(problem, phases, None)
+    return _cycles(problem, phases, axes) < _costs(problem).worth * _cycles(problem, phases, None)
+
+
+def _costs(problem: Problem) -> Costs:
+    return COSTS[problem.lanes * problem.itemsize == 64]
 
 
 def _cycles(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...] | None) -> float:
     """Estimate cycles for an image and a group, by minimal filtering, or the direct way."""
-    cost = COSTS[problem.lanes * problem.itemsize == 64]
+    cost = _costs(problem)
     channels, outputs, lanes = problem.channels, problem.outputs, problem.lanes
     out = cost.output * outputs * prod(int(one.counts.sum()) for one in phases) / lanes
     if axes is None:
         terms = prod(int((np.diff(one.first) * one.counts).sum()) for one in phases)
         return cost.direct * channels * outputs * terms / lanes + out
     points = _points(axes)
-    products = channels * outputs * points
-    transforms = channels * _transformed(axes) + outputs * points
+    kinds = [KINDS.get((axis.outs, max(f.taps.shape[1] for f in axis.filters)), WHOLE) for axis in axes]
+    chains = ceil(channels, _chain(channels, kinds))
     vectors = ceil(_groups(axes), lanes)
+    of_point = outputs * (cost.product * channels + cost.chain * chains + cost.sums)
+    weight = cost.weight if problem.forward else cost.anew
     return (
-        vectors * (cost.product * products + cost.point * transforms)
-        + cost.weight * (1 if problem.forward else ANEW) * channels * outputs * _weights(axes)
+        vectors * (points * of_point + cost.point * channels * _transformed(axes))
+        + weight * channels * outputs * _weights(axes)
         + out
     )
 

@@ -28,7 +28,8 @@ LEAST_OF_MANY = 1.1
 MANY = 64  # channels on one axis,
 MANY_PRODUCTS = 4096  # or products of an output on several
 VARIANCE = 1.05
-FEW_PRODUCTS = 64  # of an input's gradient that are one chain, as PyTorch's are
+FEW_PRODUCTS = 64  # of an input's gradient that are one chain, as PyTorch's are for
+MANY_TAPS = 9  # taps and more: for fewer it has chains of 16 or less on AVX-512
 TOGETHER = 128  # channels that a product of matrices may sum apart from others
 
 
@@ -67,7 +68,7 @@ def block_of(channels: int, axes: tuple[Size, ...], forward: bool) -> int:
         for taps, counts in (zip(*each, strict=True) for each in product(*(_taps_of(a, forward).items() for a in axes)))
     ]
     block = best = 64 if max(phases)[0] <= 3 else 32
-    if not forward and channels * max(phases)[0] <= FEW_PRODUCTS:
+    if not forward and channels * max(phases)[0] <= FEW_PRODUCTS and max(phases)[0] >= MANY_TAPS:
         return block
     limit = _least(channels, axes, forward) * sum(count * (channels * taps) ** 1.5 for taps, count in phases)
     if forward:

@@ -39,6 +39,33 @@ RANGES = 8  # of tiles, summed apart
 APART = 2**20  # most sums of all ranges
 
 
+class Costs(NamedTuple):
+    """Cycles of one core: first with vectors along pixels."""
+
+    product: float  # for a vector of products,
+    unit: float  # of a unit,
+    total: float  # for a sum of a tile,
+    x_row: float  # for a row of x that is copied,
+    x: float  # for a vector of it,
+    g_row: float  # and for a row of g
+    g: float  # and a vector,
+    channels: float  # and with vectors along channels for a vector of products,
+    waiting: float  # or by as much as their sums wait for each other,
+    copy: float  # and for a pixel of g that is copied
+
+
+# By whether vectors have 64 bytes: of 64 layers in float32 and float64 each on AVX-512 (Zen 5), most times within a
+# seventh; else of 33 before, and of Zen 3.
+COSTS = {
+    True: Costs(0.54, 0.34, 3.5, 6, 7.8, 13.1, 2.4, 0.67, 8.7, 0.57),
+    False: Costs(0.56, 0.35, 2, 8, 2, 8, 1, 0.56, 4, 1),
+}
+
+
+def _costs(problem: Problem) -> Costs:
+    return COSTS[problem.lanes * problem.itemsize == 64]
+
+
 class Shape(NamedTuple):
     """How a tile's lanes are cut into units."""
 
@@ -84,30 +111,32 @@ def _channel_share(problem: Problem, shape: Shape) -> int:
 
 def _cost(problem: Problem, axes: Sequence[Phases], shape: Shape) -> float:
     """Estimate the cycles."""
-    tile, lanes = shape.tile, problem.lanes
+    cost, tile, lanes = _costs(problem), shape.tile, problem.lanes
     domain = [problem.batch, *(int(phases.counts.max()) for phases in axes)]
     box = (tile.images, *tile.size)
     length = [n + layout.reach for n, layout in zip(tile.size, tile.layouts, strict=True)]
     segments = prod(len(layout.first) for layout in tile.layouts)
     columns = problem.outputs * prod(len(phases.tap) for phases in axes)
-    sums = problem.channels * columns * (shape.units * (0.56 * shape.vectors + 0.35) + 2)
-    x = problem.channels * prod(box[:3]) * (8 + 2 * box[3] / lanes)
+    sums = problem.channels * columns * (shape.units * (cost.product * shape.vectors + cost.unit) + cost.total)
+    x = problem.channels * prod(box[:3]) * (cost.x_row + cost.x * box[3] / lanes)
     rows = problem.outputs * segments * box[0] * prod(length[:2])
-    g = rows * (8 + length[2] / (lanes / 2 if axes[2].step == 1 else lanes / 4 if axes[2].step < 4 else 0.7))
+    at_once = lanes / 2 if axes[2].step == 1 else lanes / 4 if axes[2].step < 4 else 0.7
+    g = rows * (cost.g_row + cost.g * length[2] / at_once)
     g *= ceil(problem.channels, _channel_share(problem, shape))
     return (sums + x + g) * problem.groups * prod(map(ceil, domain, box))
 
 
 def _cost_by_channels(problem: Problem, axes: Sequence[Phases]) -> float:
     """Estimate the cycles of the other way, in which what taps meet is copied for each line of taps."""
+    cost = _costs(problem)
     taps = [len(phases.tap) for phases in axes]
     pixels = problem.batch * prod(int(phases.counts.max()) for phases in axes)
     vectors = ceil(problem.channels, problem.lanes)
     rows = min(problem.rows, max(problem.outputs, taps[2] if problem.outputs < problem.rows else 1))
     # With few sums at a time additions wait for each other.
-    sums = problem.outputs * prod(taps) * vectors * pixels * max(0.56, 4 / (rows * min(vectors, 3)))
+    sums = problem.outputs * prod(taps) * vectors * pixels * max(cost.channels, cost.waiting / (rows * min(vectors, 3)))
     copy = 0.5 + 15 / min(64, int(axes[2].counts.max())) + axes[2].step / 8  # of a pixel, in pieces of rows
-    g = problem.outputs * taps[0] * taps[1] * pixels * copy
+    g = problem.outputs * taps[0] * taps[1] * pixels * copy * cost.copy
     return (sums + g * ceil(problem.channels, 256)) * problem.groups
 
 

@@ -29,13 +29,28 @@ APART = 2**20  # most sums of all ranges
 # is more exact where kernels have three axes or are dilated, for there it sums images apart, and in groups.
 FEW = 165
 FEW_OF_AXIS = 4
-FEW_GROUPED = 512
-FEW_DILATED = 300
-FEW_OF_IMAGE_DILATED = 90
+FEW_OF_IMAGE_GROUPED = 1024
+FEW_OF_IMAGE_DILATED = 300
 FEW_OF_VOLUME = 560
-# How much more the transforms take where one axis alone is filtered. Without it, of 22 layers on Zen 3, it was taken
-# where it was slower by up to a third (64 channels, k3), with it by 0.06 at most (512 to 256, k16 s8: 57 and 45 ms).
-ON_ONE_AXIS = 2.5
+
+
+class Costs(NamedTuple):
+    """Cycles of one core."""
+
+    product: float  # for a vector of products,
+    alone: float  # by so much more if channels fill one vector,
+    block: float  # for one of a chain of additions,
+    total: float  # and of a sum on its way back to the taps
+    x: float  # for a vector of points of x,
+    g: float  # and of g,
+    on_one_axis: float  # by so much more where one axis alone is filtered
+    worth: float  # of another way's cycles, and less
+
+
+# By whether vectors have 64 bytes: of 44 layers in float32 and float64 each on AVX-512 (Zen 5), most times within a
+# seventh; else of 37 on AVX-512 before, and of 22 on Zen 3, where without `on_one_axis` it was taken where it was
+# slower by up to a third (64 channels, k3), with it by 0.06 at most (512 to 256, k16 s8: 57 and 45 ms).
+COSTS = {True: Costs(0.52, 2.1, 4.4, 22, 5, 8.7, 2.8, 0.93), False: Costs(0.48, 1, 4, 14, 4, 6, 2.5, 0.9)}
 
 
 class Axis(NamedTuple):
@@ -111,18 +126,22 @@ def _shares(problem: Problem, axes: tuple[Axis, ...]) -> Shares:
 
 
 def _cost(problem: Problem, axes: tuple[Axis, ...], shares: Shares) -> float:
-    """Estimate the cycles, in the units of _plan_weight.py.
-
-    The constants fit times of 37 layers in float32 and float64 (AVX-512, one thread), most to within a sixth.
-    """
+    """Estimate the cycles."""
+    cost = _costs(problem)
     vectors, groups = ceil(problem.channels, problem.lanes), ceil(problem.outputs, problem.lanes)
     runs, points = prod(len(axis.first) for axis in axes), prod(axis.points() for axis in axes)
     tiles = problem.batch * prod(axis.tiles for axis in axes)
-    sums = problem.outputs * runs * points * vectors * (0.48 * tiles + 4 * ceil(tiles, _block(axes)) + 14)
-    x = tiles * vectors * ceil(problem.outputs, shares.outputs) * points * 4
-    g = tiles * groups * ceil(problem.channels, shares.channels) * points * runs * 6
+    product = cost.product * (cost.alone if vectors == 1 else 1)
+    sums = product * tiles + cost.block * ceil(tiles, _block(axes)) + cost.total
+    sums *= problem.outputs * runs * points * vectors
+    x = cost.x * tiles * vectors * ceil(problem.outputs, shares.outputs) * points
+    g = cost.g * tiles * groups * ceil(problem.channels, shares.channels) * points * runs
     one = sum(axis.kind != WHOLE for axis in axes) == 1
-    return (sums + (x + g) * (ON_ONE_AXIS if one else 1)) * problem.groups
+    return (sums + (x + g) * (cost.on_one_axis if one else 1)) * problem.groups
+
+
+def _costs(problem: Problem) -> Costs:
+    return COSTS[problem.lanes * problem.itemsize == 64]
 
 
 def _met(axis: Size) -> float:
@@ -139,12 +158,12 @@ def _exact(problem: Problem) -> bool:
     image = prod(met)
     if any(axis[2] > 1 and count < FEW_OF_AXIS for axis, count in zip(problem.axes, met, strict=True)):
         return False
-    if problem.groups > 1 and problem.batch * image < FEW_GROUPED:
+    if problem.groups > 1 and image < FEW_OF_IMAGE_GROUPED:
         return False
     if problem.axes[0][0] > 1 or problem.axes[0][2] > 1:
         return image >= FEW_OF_VOLUME
     if any(axis[5] > 1 and axis[2] > 1 for axis in problem.axes):
-        return image >= FEW_OF_IMAGE_DILATED and problem.batch * image >= FEW_DILATED
+        return image >= FEW_OF_IMAGE_DILATED
     return problem.batch * image >= FEW
 
 
@@ -161,17 +180,17 @@ def tables(problem: Problem, cost: float) -> Tables | None:
         return None
     axes = min(ways, key=lambda axes: _cost(problem, axes, _shares(problem, axes)))
     shares = _shares(problem, axes)
-    return _tables(problem, axes, shares) if worth(_cost(problem, axes, shares), cost) else None
+    return _tables(problem, axes, shares) if worth(problem, _cost(problem, axes, shares), cost) else None
 
 
-def worth(cost: float, other: float) -> bool:
+def worth(problem: Problem, cost: float, other: float) -> bool:
     """Whether minimal filtering is faster.
 
-    Of the layers above it is not taken where it would be slower, nor missed where it would be faster by more than a
-    seventh: 1.2 to 1.7 times as fast with 32 channels and more, for k4 s2, k3, k5 s3, k7 s4 and k16 s8; 0.6 to 0.9 for
-    planes of 4x4 and 7x7, and 0.8 to 1 for k3 s2, whose shorter runs it fills up.
+    Of the layers above it is not taken where it would be slower by more than a tenth, nor missed where it would be
+    faster by more than a seventh: 1.2 to 1.7 times as fast with 32 channels and more, for k4 s2, k3, k5 s3, k7 s4 and
+    k16 s8; 0.6 to 0.9 for planes of 4x4 and 7x7, and 0.8 to 1 for k3 s2, whose shorter runs it fills up.
     """
-    return cost < 0.9 * other
+    return cost < _costs(problem).worth * other
 
 
 def _tables(problem: Problem, axes: tuple[Axis, ...], shares: Shares) -> Tables:
