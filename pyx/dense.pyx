@@ -31,7 +31,7 @@ from products cimport BLOCK_PIXELS, GROUP, LANES, ROWS, Sums, add_in_turn, real
 from rows cimport add_channels, pack_blocks, place_blocks
 from runs cimport all_finite, count_of, fill, pointer, take
 from tiles cimport (
-    MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, listed_of, set_axis, store, width_of,
+    MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, first_of, listed_of, set_axis, store, width_of,
 )
 
 cdef extern from "simd.h" nogil:
@@ -119,7 +119,10 @@ cdef void do_task(
     n = task % images * of.images
     task = task // images
     tile.images = min(of.images, of.batch - n)
-    tile.first_output = task % shares * of.share
+    tile.first_output = tile.first_piece = task % shares * of.share
+    if of.exchanged:
+        tile.end_piece = min(of.pieces, tile.first_piece + of.share)
+        tile.first_output = first_of(of, tile.first_piece)
     tile.outputs = min(of.share, of.outputs - tile.first_output)
     group = task // shares
     tile.x = x + n * of.xs[0] + group * of.channels * of.xs[1]
@@ -180,8 +183,8 @@ cdef void do_tasks(
     cdef Call* call = &job.call
     cdef char* worker = call_scratch(call)
     cdef const real* w_end = w + job.w_size if of.weights != PACKED else NULL
-    cdef Py_ssize_t shares = count_of(of.outputs, of.share), images = count_of(of.batch, of.images)
-    cdef Py_ssize_t tasks = tasks_of_group(of), task, group
+    cdef Py_ssize_t tasks = tasks_of_group(of), shares = shares_of(of), images = count_of(of.batch, of.images)
+    cdef Py_ssize_t task, group
     lay_out(of, of.careful, worker)
     task = call_takes(call, own)
     while task >= 0:
@@ -194,9 +197,13 @@ cdef void do_tasks(
         task = call_takes(call, own)
 
 
+cdef Py_ssize_t shares_of(const Problem* of) noexcept nogil:
+    return count_of(of.pieces if of.exchanged else of.outputs, of.share)
+
+
 cdef Py_ssize_t tasks_of_group(const Problem* of) noexcept nogil:
     cdef Py_ssize_t tiles = of.axis[0].tiles * of.axis[1].tiles * of.axis[2].tiles
-    return count_of(of.outputs, of.share) * count_of(of.batch, of.images) * tiles
+    return shares_of(of) * count_of(of.batch, of.images) * tiles
 
 
 cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, bint careful) noexcept nogil:
@@ -240,38 +247,38 @@ cdef bint pack(Call* call, const Pass* part, const real* w, Py_ssize_t size, rea
     """Put the weights of a pass in the order in which `contract` reads them; whether all of them are finite."""
     cdef const Problem* of = &part.of
     cdef Py_ssize_t chunk = of.channels if of.exchanged else of.chunk
-    cdef Py_ssize_t height = LANES if of.exchanged else ROWS, piece = of.piece if of.exchanged else of.outputs
-    cdef Py_ssize_t units = count_of(piece, height), pieces = count_of(of.outputs, piece), task, group, c, first, unit
+    cdef Py_ssize_t height = LANES if of.exchanged else ROWS, pieces = of.pieces, task, group, c, piece, unit
+    cdef Py_ssize_t units = count_of(of.piece if of.exchanged else of.outputs, height)
     cdef Py_ssize_t tasks = part.groups * count_of(of.channels, chunk) * pieces * units
     cdef int bad = 0
     if FILTERS and of.minimal:
         return pack_by_points(call, part, w, size, packed)
     for task in prange(tasks, num_threads=call.threads, schedule="static"):
         unit = task % units
-        first = task // units % pieces * piece
+        piece = task // units % pieces
         c = task // (units * pieces) % count_of(of.channels, chunk) * chunk
         group = task // (units * pieces) // count_of(of.channels, chunk)
-        if first + unit * height < of.outputs and not stopped(call):  # the last piece may be smaller
+        if first_of(of, piece) + unit * height < first_of(of, piece + 1) and not stopped(call):  # some are smaller
             bad |= pack_task(
-                of, w + group * of.ws[0], w + size, packed + group * part.group_weights, first, unit, c,
+                of, w + group * of.ws[0], w + size, packed + group * part.group_weights, piece, unit, c,
                 min(chunk, of.channels - c),
             )
     return not bad
 
 
 cdef bint pack_task(
-    const Problem* of, const real* w, const real* w_end, real* packed, Py_ssize_t first, Py_ssize_t unit, Py_ssize_t c,
+    const Problem* of, const real* w, const real* w_end, real* packed, Py_ssize_t piece, Py_ssize_t unit, Py_ssize_t c,
     Py_ssize_t channels,
 ) noexcept nogil:
-    """Pack a unit of the output channels from `first` on; whether something is not finite."""
+    """Pack a unit of a piece of the output channels; whether something is not finite."""
     cdef Column column[MOST_PHASES]
     cdef Weights weights
     cdef Py_ssize_t height = LANES if of.exchanged else ROWS
-    cdef Py_ssize_t most = min(of.piece, of.outputs - first) if of.exchanged else of.outputs
-    cdef Py_ssize_t count = min(height, most - unit * height)
+    cdef Py_ssize_t first = first_of(of, piece), end = first_of(of, piece + 1)
+    cdef Py_ssize_t count = min(height, end - first - unit * height)
     weights = unit_of(of, w, w_end, first + unit * height, count, c, channels)
     if of.exchanged:
-        place_vectors(of, first, unit, count, packed, column)
+        place_vectors(of, first, end, unit, count, packed, column)
         pack_unit(LANES, &weights, of.parts, of.part, of.tap, column)
     else:
         place_blocks(of, of.outputs, unit, of.channels, c, channels, count, packed, column)
@@ -421,9 +428,10 @@ cdef class Passes:
     cdef int set_pass(self, Pass* to, tables, problem, steps) except -1:
         cdef Problem* of = &to.of
         cdef Py_ssize_t i
-        cdef Py_ssize_t n[6]
-        take(tables.tile.tolist(), n, 6)
-        of.images, of.share, of.chunk, of.segment_size, of.pitch, of.piece = n[0], n[1], n[2], n[3], n[4], n[5]
+        cdef Py_ssize_t n[8]
+        take(tables.tile.tolist(), n, 8)
+        of.images, of.share, of.chunk, of.segment_size, of.pitch = n[0], n[1], n[2], n[3], n[4]
+        of.piece, of.pieces, of.unit = n[5], n[6], n[7]
         of.block = tables.block
         for i in range(3):
             set_axis(&of.axis[i], tables.axes[i], tables.segments[i])

@@ -16,7 +16,7 @@ from packing cimport Column, weights_of
 from products cimport BLOCK_PIXELS, GROUP, LANES, ask_for, real, vec, vload, vset, vstore
 from runs cimport count_of, transpose
 from tiles cimport (
-    IN_PLACE, Part, Problem, Tile, copy_tile, find_taps, listed_of, repeat_taps, store, width_of,
+    IN_PLACE, Part, Problem, Tile, copy_tile, find_taps, first_of, listed_of, repeat_taps, store, width_of,
 )
 
 cdef extern from "simd.h" nogil:
@@ -267,14 +267,14 @@ cdef inline void add_groups(
 
 
 cdef inline void place_vectors(
-    const Problem* of, Py_ssize_t first, Py_ssize_t unit, Py_ssize_t count, real* to, Column* column
+    const Problem* of, Py_ssize_t first, Py_ssize_t end, Py_ssize_t unit, Py_ssize_t count, real* to, Column* column
 ) noexcept nogil:
-    """Where the rows of a unit of `count` output channels lie in packed weights, of a piece from `first` on."""
+    """Where the rows of a unit of `count` output channels lie in packed weights, of a piece from `first` to `end`."""
     cdef Py_ssize_t i, j, vectors, vector, group, row, wide
     cdef const Part* part
     for i in range(of.parts):
         part = &of.part[i]
-        vectors = vectors_of(min(of.piece, of.outputs - first), part)
+        vectors = vectors_of(end - first, part)
         group = 0
         for j in range(vectors_of(count, part)):
             vector = unit * part.phases + j
@@ -369,11 +369,11 @@ cdef inline void store_in_order(const Problem* of, const Tile* tile) noexcept no
 
 cdef inline void contract_exchanged(const Problem* of, Tile* tile) noexcept nogil:
     """Write a tile, piece by piece of its output channels; x is copied once where scratch has room for all of it."""
-    cdef Py_ssize_t left = tile.outputs, c0, channels, i
+    cdef Py_ssize_t piece, c0, channels, i
     if of.chunk >= of.channels:
         copy_tile(of, tile, tile.x, of.channels, 0, True, tile.copied)
-    while left > 0:
-        tile.outputs = min(of.piece, left)
+    for piece in range(tile.first_piece, tile.end_piece):
+        tile.outputs = first_of(of, piece + 1) - tile.first_output
         c0 = 0
         while c0 < of.channels:
             channels = min(of.chunk, of.channels - c0)
@@ -387,7 +387,6 @@ cdef inline void contract_exchanged(const Problem* of, Tile* tile) noexcept nogi
         else:
             turn(of, tile)
             store(of, tile)
-        left -= of.piece
-        tile.first_output += of.piece
-        tile.bias += of.piece
-        tile.y += of.piece * of.ys[1]
+        tile.first_output += tile.outputs
+        tile.bias += tile.outputs
+        tile.y += tile.outputs * of.ys[1]

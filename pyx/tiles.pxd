@@ -44,8 +44,10 @@ cdef struct Problem:
     Py_ssize_t images  # most in a tile
     Py_ssize_t channels  # of a group
     Py_ssize_t outputs  # of a group
-    Py_ssize_t share  # most output channels of a task,
-    Py_ssize_t piece  # and most of which sums are in scratch at once
+    Py_ssize_t share  # most output channels of a task, or pieces if exchanged,
+    Py_ssize_t piece  # and output channels of the largest piece, of which sums are in scratch at once
+    Py_ssize_t pieces
+    Py_ssize_t unit  # output channels that are not cut
     Py_ssize_t block  # channels of a chain
     Py_ssize_t chunk  # channels in scratch at once: blocks, or a divisor of a block, or all
     Py_ssize_t parts
@@ -85,6 +87,8 @@ cdef struct Tile:
     Py_ssize_t count[3]
     Py_ssize_t outputs
     Py_ssize_t first_output
+    Py_ssize_t first_piece  # if exchanged,
+    Py_ssize_t end_piece
     Py_ssize_t lanes
     Py_ssize_t width  # of a row of sums
     const char* x
@@ -128,6 +132,11 @@ cdef inline Py_ssize_t find_taps(
             weight_at[found] = of.weight_at[e]
             found += 1
     return found
+
+
+cdef inline Py_ssize_t first_of(const Problem* of, Py_ssize_t piece) noexcept nogil:
+    """The first output channel of a piece."""
+    return min(of.outputs, piece * count_of(of.outputs, of.unit) // of.pieces * of.unit)
 
 
 cdef inline Py_ssize_t listed_of(const Problem* of, Py_ssize_t places) noexcept nogil:

@@ -24,10 +24,12 @@ from ._plan_tables import (
     PACKED,
     PIECEWISE,
     TURNED,
+    UNEQUAL,
     Family,
     Layout,
     Pass,
     Phases,
+    Pieces,
     Problem,
     Tile,
     axis_tables,
@@ -216,7 +218,7 @@ class Whole(NamedTuple):
     unit: int  # output channels of which rows fill blocks in every part
     few: int  # where tasks find weights: of at most TILES tiles of a group,
     some: int  # and of at most DIRECT
-    piece: int  # output channels summed at once where vectors run along rows, or 0 where they may not
+    pieces: Pieces | None  # where vectors run along rows, or None where they may not
 
 
 def _whole(problem: Problem, parts: list[Part]) -> Whole:
@@ -227,7 +229,7 @@ def _whole(problem: Problem, parts: list[Part]) -> Whole:
         sum(part.phases for part in parts),
         lcm(*(problem.rows // gcd(problem.rows, part.phases) for part in parts)),
         *_weights_of(problem, parts, absent),
-        _piece(problem, parts) if along else 0,
+        _cut(problem, parts) if along else None,
     )
 
 
@@ -258,9 +260,10 @@ def _packing(problem: Problem, whole: Whole, weights: int, tiles: int) -> float:
     return PACKING * numbers * (THROUGH_MEMORY if weights == PACKED else tiles) / problem.threads
 
 
-def _time(problem: Problem, tiles: int, share: int, task: float) -> float:
-    """Estimate the cycles until all threads are done with tasks of so many each."""
-    return ceil(problem.groups * tiles * ceil(problem.outputs, share), problem.threads) * (task + 500)
+def _time(problem: Problem, tasks: int, task: float) -> float:
+    """Estimate the cycles until all threads are done with tasks of a group that take so many each."""
+    most = ceil(problem.groups * tasks, problem.threads)
+    return (most + (UNEQUAL if problem.threads > 1 else 0)) * (task + 500)
 
 
 def _tiles(
@@ -286,23 +289,24 @@ def _tiles(
     if chunk * packed > UNPACKED and weights != IN_PLACE:
         weights = PACKED
     for share in sorted(_shares(problem, whole.rows, lanes, problem.groups * tiles, whole.unit)):
-        cost = _time(problem, tiles, share, own * share + shared)
+        cost = _time(problem, tiles * ceil(problem.outputs, share), own * share + shared)
         if share * whole.rows * lanes * problem.itemsize + copied > 3 * SUMS:  # more than a thread may have
             cost *= 4
-        yield cost, Tile(box[0], box[1:], layouts, share, chunk, weights=weights)
-    piece = whole.piece
-    if not piece or lanes > MOST_PIXELS or not (problem.packed or tiles <= DIRECT):
+        yield cost, Tile(box[0], box[1:], layouts, share, chunk, weights)
+    pieces = whole.pieces
+    if not pieces or lanes > MOST_PIXELS or not (problem.packed or tiles <= DIRECT):
         return
     chunk = max(block, min(problem.channels, COPIES // copied // block * block))
-    if 2 * piece * whole.rows * lanes * problem.itemsize + chunk * copied > 3 * SUMS:
+    if 2 * pieces.size * whole.rows * lanes * problem.itemsize + chunk * copied > 3 * SUMS:
         return
-    own, shared = _exchanged_cost(problem, parts, reached, layouts, box, lanes, piece)
-    shared *= 1 if chunk >= problem.channels else ceil(problem.outputs, piece)
+    own, shared = _exchanged_cost(problem, parts, reached, layouts, box, lanes, pieces.size)
     weights = PACKED if problem.packed else IN_PLACE
     for count in (1, problem.threads, 4 * problem.threads):
-        share = min(problem.outputs, ceil(ceil(problem.outputs, count), piece) * piece)
-        tile = Tile(box[0], box[1:], layouts, share, min(problem.channels, chunk), piece, weights)
-        yield _time(problem, tiles, share, own * share + shared), tile
+        share = ceil(pieces.number, count)
+        outputs = problem.outputs * share / pieces.number
+        tile = Tile(box[0], box[1:], layouts, share, min(problem.channels, chunk), weights, pieces)
+        task = own * outputs + shared * (1 if chunk >= problem.channels else share)
+        yield _time(problem, tiles * ceil(pieces.number, share), task), tile
 
 
 def _weights_of(problem: Problem, parts: list[Part], absent: bool) -> tuple[int, int]:
@@ -324,15 +328,18 @@ def _in_order(problem: Problem, parts: list[Part]) -> bool:
     return near and bool((parts[0].tap == np.arange(phases)[:, None]).all())
 
 
-def _piece(problem: Problem, parts: list[Part]) -> int:
-    """Return how many output channels are summed at once where vectors run along rows.
+def _cut(problem: Problem, parts: list[Part]) -> Pieces:
+    """Cut the output channels where vectors run along rows, into an even number: threads are mostly even as well.
 
-    They depend on the weights alone, so that these are packed once. They fill groups of vectors in every part.
+    It depends on the weights alone, so that these are packed once.
     """
     unit = lcm(*(problem.lanes // gcd(problem.lanes, part.phases) for part in parts))
     group = unit * problem.vectors
     rows = sum(part.phases for part in parts)
-    return min(problem.outputs, group * max(1, PIECE // (group * rows)))
+    units = ceil(problem.outputs, unit)
+    count = ceil(problem.outputs, group * max(1, PIECE // (group * rows)))
+    count = min(units, count + (count % 2 if count > 1 else 0))
+    return Pieces(min(problem.outputs, ceil(units, count) * unit), count, unit)
 
 
 def _exchanged_cost(
@@ -400,7 +407,7 @@ def _pass(problem: Problem, axes: list[Phases]) -> Pass:
         problem.weight_steps()[0] if tile.weights else weights,
         tile.weights,
         len(parts) == 1 and bool((parts[0].tap < 0).any()),
-        tile.piece > 0,
+        tile.pieces is not None,
     )
 
 
@@ -411,7 +418,7 @@ def _weights(problem: Problem, tile: Tile, parts: list[Part]) -> tuple[list[tupl
     """
     rows: list[tuple[int, ...]] = []
     first = first_phase = weights = 0
-    height = problem.lanes if tile.piece else problem.rows
+    height = problem.lanes if tile.pieces else problem.rows
     for part in parts:
         rows.append((part.taps, part.phases, first, first_phase, weights, 0, 0, 0, 1))
         first += part.taps
@@ -419,7 +426,7 @@ def _weights(problem: Problem, tile: Tile, parts: list[Part]) -> tuple[list[tupl
         weights += problem.channels * part.taps * height * ceil(problem.outputs * part.phases, height)
     if tile.weights in (TURNED, IN_PLACE):
         return rows, [part.tap[0] * (height if tile.weights == TURNED else 1) for part in parts], weights
-    return rows, [np.arange(part.taps) * (1 if tile.piece else height) for part in parts], weights
+    return rows, [np.arange(part.taps) * (1 if tile.pieces else height) for part in parts], weights
 
 
 @lru_cache(maxsize=256)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._plan_tables import (
+    UNEQUAL,
     Layout,
     Pass,
     Phases,
@@ -370,6 +371,7 @@ def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
     sums = prod(len(axis.phases.start) for axis in axes)
     # Shares begin with a block of rows in every part.
     unit = lcm(*(problem.rows // gcd(problem.rows, _rows(part)) for part in parts))
+    unequal = UNEQUAL if problem.threads > 1 else 0
     best, chosen = (2, 0.0), None
     for layouts, box in _candidates(problem, axes, domain):
         vectors = ceil(lanes_of(box, layouts), problem.lanes)
@@ -386,7 +388,7 @@ def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
             large = kept * vectors * problem.lanes * problem.itemsize + copied > SCRATCH
             work = share * sum(products) * problem.channels * (vectors / 2 + 0.25)
             work += share * vectors * (2 * chained + sum(products) * 3 + sums * 6)
-            cost = ceil(tiles * ceil(problem.outputs, share), problem.threads) * (work + shared)
+            cost = (ceil(tiles * ceil(problem.outputs, share), problem.threads) + unequal) * (work + shared)
             if (large, cost) < best:
                 best, chosen = (large, cost), tile._replace(share=share, chunk=chunk)
     assert chosen is not None

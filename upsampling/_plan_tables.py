@@ -15,6 +15,7 @@ Size = tuple[int, int, int, int, int, int]  # size, out, kernel, stride, padding
 
 Heads = tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 COPIES = 2**19  # bytes of a task's copies of x
+UNEQUAL = 0.1  # of a task that threads wait for the last: other processes slow one more than another
 PACKED, PIECEWISE, TURNED, IN_PLACE = range(4)  # where tasks find weights: see pyx/tiles.pxd
 
 
@@ -192,16 +193,24 @@ def layouts_of(phases: Phases) -> tuple[Layout, ...]:
     return Layout(first * phases.step + residue, reach, source, segment, at), apart
 
 
+class Pieces(NamedTuple):
+    """How output channels are cut into about equal pieces, of which the sums are in scratch at once."""
+
+    size: int  # output channels of the largest,
+    number: int
+    unit: int  # and of those of which the rows fill vectors, which are not cut
+
+
 class Tile(NamedTuple):
     """How the outputs of a pass are cut into tasks."""
 
     images: int
     size: tuple[int, ...]
     layouts: tuple[Layout, ...]
-    share: int  # output channels of a task
+    share: int  # output channels of a task, or pieces of these
     chunk: int  # channels copied at once
-    piece: int = 0  # output channels summed at once, where vectors run along rows, not along pixels
     weights: int = PACKED  # where tasks find them
+    pieces: Pieces | None = None  # where vectors run along rows, not along pixels
 
     def segment(self) -> int:
         """Return the size of a segment of all axes."""
@@ -295,12 +304,12 @@ def axis_tables(problem: Problem, axes: Sequence[Phases], tile: Tile) -> Heads:
     ]
     segment = tile.segment()
     pitch = prod(len(layout.first) for layout in tile.layouts) * segment
-    if not tile.piece:
+    if not tile.pieces:
         pitch = ceil(pitch, problem.lanes) * problem.lanes  # a tap that reads from the start of a row reads whole lines
     if pitch * problem.itemsize % 512 == 0:
         pitch += problem.lanes  # the same pixels of all channels would lie in a few sets of the first cache
     return (
-        ints((tile.images, tile.share, tile.chunk, segment, pitch, tile.piece or tile.share)),
+        ints((tile.images, tile.share, tile.chunk, segment, pitch, *(tile.pieces or (tile.share, 1, 1)))),
         ints(sizes),
         tuple(ints(layout.first) for layout in tile.layouts),
         tuple(ints(np.stack((axis.start, axis.counts), axis=1)) for axis in axes),

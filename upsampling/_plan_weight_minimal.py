@@ -50,7 +50,7 @@ class Costs(NamedTuple):
 # By whether vectors have 64 bytes: of 44 layers in float32 and float64 each on AVX-512 (Zen 5), most times within a
 # seventh; else of 37 on AVX-512 before, and of 22 on Zen 3, where without `on_one_axis` it was taken where it was
 # slower by up to a third (64 channels, k3), with it by 0.06 at most (512 to 256, k16 s8: 57 and 45 ms).
-COSTS = {True: Costs(0.52, 2.1, 4.4, 22, 5, 8.7, 2.8, 0.93), False: Costs(0.48, 1, 4, 14, 4, 6, 2.5, 0.9)}
+COSTS = {True: Costs(0.52, 1.8, 4.4, 22, 5, 8.7, 2.8, 0.93), False: Costs(0.48, 1, 4, 14, 4, 6, 2.5, 0.9)}
 
 
 class Axis(NamedTuple):
