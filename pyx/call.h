@@ -14,6 +14,8 @@
 #endif
 
 #define CALL_ARRAYS 6
+/* Of these a wheel has dozens of copies as it is. */
+#define CALL_OUT_OF_LINE static __attribute__((noinline, unused))
 
 typedef struct call {
     void *array[CALL_ARRAYS]; /* where the arrays begin: those that are read, then those that are written */
@@ -58,7 +60,7 @@ static inline char *call_scratch(const call *c) { return c->scratch + c->shared 
 
 /* So many tasks follow: how many of them to do until it asks again is found anew. Each thread begins with a run of
  * neighbours, the same in every call, for what it wrote then may still be in its own cache. */
-static inline void call_shares(call *c, ptrdiff_t tasks) {
+CALL_OUT_OF_LINE void call_shares(call *c, ptrdiff_t tasks) {
     call_run *run = (call_run *)(c->scratch + call_scratch_end(c));
     c->patience = c->pace = 1;
     c->next = 0;
@@ -70,7 +72,7 @@ static inline void call_shares(call *c, ptrdiff_t tasks) {
 }
 
 /* The next task for whoever begins with run `own`, or -1: where that has none left, one of the others'. */
-static inline ptrdiff_t call_takes(call *c, ptrdiff_t own) {
+CALL_OUT_OF_LINE ptrdiff_t call_takes(call *c, ptrdiff_t own) {
     call_run *run = (call_run *)(c->scratch + call_scratch_end(c));
     ptrdiff_t task;
     if (c->threads < 2) return c->next < c->end ? c->next++ : -1;

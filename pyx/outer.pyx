@@ -288,58 +288,45 @@ cdef struct Job:
     Filtered filtered
 
 
-cdef bint run_filtered(Job* job) noexcept nogil:
-    """All tasks by minimal filtering; whether the result is right."""
+cdef enum Way:
+    FILTERED
+    ALONG_PIXELS
+    ALONG_CHANNELS
+
+
+cdef void do_tasks(Job* job, Way way, Py_ssize_t tasks, Py_ssize_t ranges, Py_ssize_t size) noexcept nogil:
+    """All tasks, and the sums of the ranges, of so many numbers each."""
     cdef Call* call = &job.call
-    cdef Filtered* of = &job.filtered
     cdef Py_ssize_t i, task
-    cdef real* y = <real*>call.array[2]
-    cdef real* sums = <real*>call.scratch if of.ranges > 1 else y
-    call_shares(call, filtered_tasks(of))
+    cdef real* sums = <real*>call.scratch if ranges > 1 else <real*>call.array[2]
+    call_shares(call, tasks)
     for i in prange(call.threads, num_threads=call.threads, schedule="static"):
         task = call_takes(call, i)
         while task >= 0:
-            do_filtered(of, task, call, sums)
+            if way == FILTERED:
+                do_filtered(&job.filtered, task, call, sums)
+            elif way == ALONG_PIXELS:
+                do_correlated(&job.correlated, task, call, sums)
+            else:
+                do_task(&job.of, &job.split, task, call, sums)
             task = call_takes(call, i)
-    add_ranges(call, of.ranges, of.size)
-    return call.stop or all_finite(y, of.size)
-
-
-cdef bint run_along_pixels(Job* job) noexcept nogil:
-    """All tasks with vectors along pixels; whether the result is right."""
-    cdef Call* call = &job.call
-    cdef Correlated* of = &job.correlated
-    cdef Py_ssize_t i, task
-    cdef real* y = <real*>call.array[2]
-    cdef real* sums = <real*>call.scratch if of.ranges > 1 else y
-    call_shares(call, correlated_tasks(of))
-    for i in prange(call.threads, num_threads=call.threads, schedule="static"):
-        task = call_takes(call, i)
-        while task >= 0:
-            do_correlated(of, task, call, sums)
-            task = call_takes(call, i)
-    add_ranges(call, of.ranges, of.size)
-    return call.stop or all_finite(y, of.size)
+    add_ranges(call, ranges, size)
 
 
 cdef void run(Call* call) noexcept nogil:
-    """All tasks, and the sums of the ranges."""
+    """The quickest way whose result is right: what is not finite takes the last."""
     cdef Job* job = <Job*>call
     cdef Split* split = &job.split
-    cdef Py_ssize_t i, task
     cdef real* y = <real*>call.array[2]
-    cdef real* sums = <real*>call.scratch if split.ranges > 1 else y
-    if job.filtering and run_filtered(job):
-        return
-    if job.along_pixels and run_along_pixels(job):
-        return
-    call_shares(call, split.ranges * split.tasks)
-    for i in prange(call.threads, num_threads=call.threads, schedule="static"):
-        task = call_takes(call, i)
-        while task >= 0:
-            do_task(&job.of, split, task, call, sums)
-            task = call_takes(call, i)
-    add_ranges(call, split.ranges, split.size)
+    if job.filtering:
+        do_tasks(job, FILTERED, filtered_tasks(&job.filtered), job.filtered.ranges, split.size)
+        if call.stop or all_finite(y, split.size):
+            return
+    if job.along_pixels:
+        do_tasks(job, ALONG_PIXELS, correlated_tasks(&job.correlated), job.correlated.ranges, split.size)
+        if call.stop or all_finite(y, split.size):
+            return
+    do_tasks(job, ALONG_CHANNELS, split.ranges * split.tasks, split.ranges, split.size)
 
 
 cdef void set_strides(Py_ssize_t* xs, const Problem* of) noexcept:
