@@ -119,11 +119,13 @@ cdef void do_task(
     n = task % images * of.images
     task = task // images
     tile.images = min(of.images, of.batch - n)
-    tile.first_output = tile.first_piece = task % shares * of.share
     if of.exchanged:
+        tile.first_piece = task % shares * of.share
         tile.end_piece = min(of.pieces, tile.first_piece + of.share)
         tile.first_output = first_of(of, tile.first_piece)
-    tile.outputs = min(of.share, of.outputs - tile.first_output)
+    else:
+        tile.first_output = task % shares * of.share
+        tile.outputs = min(of.share, of.outputs - tile.first_output)
     group = task // shares
     tile.x = x + n * of.xs[0] + group * of.channels * of.xs[1]
     tile.w = w + group * group_weights

@@ -8,9 +8,9 @@ not native, aligned, and in C or channels-last order) have no key, and take the 
 
 An operator hands `remember` the kernels that it called, with their arguments. Each is called once more, to record its
 job (see perform.pyx). Where the job points to one of the call's arrays, or of its results, the next call has its own
-array; all else, such as the tables of a plan, stays. The number of threads is asked for again. A job that sets `again`
-has not done its work for the values of an array: then the call takes the way through the checks, which say what is
-wrong or do it otherwise.
+array; all else, such as the tables of a plan, stays. Plans are for a number of threads, which is asked for again: calls
+of several numbers are remembered side by side. A job that sets `again` has not done its work for the values of an
+array: then the call takes the way through the checks, which say what is wrong or do it otherwise.
 """
 
 from cpython.buffer cimport PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
@@ -46,7 +46,8 @@ cdef enum:
     AXES = 8
     MOST_JOB = 4096  # bytes
     MOST_CALLS = 512  # that are remembered; then all are forgotten
-    MOST_OF_ONE = 8  # by somebody who keeps them
+    MOST_OF_ONE = 16  # by somebody who keeps them
+    MOST_THREADS = 4  # numbers of these for one call
     # Of the tables of a call that is remembered, and of those of all calls: then all are forgotten. Not to be known
     # costs a call 0.06 ms: 8 rows of 4096 pixels doubled (bicubic, 500 KiB of tables) took 0.108 ms with 2**18.
     MOST_BYTES = 1 << 20
@@ -61,6 +62,7 @@ cdef object new = empty
 cdef object new_small = numpy.empty
 cdef Py_ssize_t serial = SERIAL_WORK
 cdef dict calls = {}
+cdef unsigned int refused = 0  # calls, for want of room
 
 # How an argument begins in a key.
 cdef enum:
@@ -197,7 +199,7 @@ cdef class KernelStep:
 
     cdef Recorder made
     cdef Py_ssize_t work
-    cdef int threads  # for which its plan was made
+    cdef int threads  # for which its plan was made; the job may take fewer
     cdef int slots
     cdef int position[CALL_ARRAYS]  # among the job's arrays, of
     cdef int array[CALL_ARRAYS]  # an array of the call, or after them of the results that are wanted
@@ -214,14 +216,29 @@ cdef class Remembered:
     cdef bint several
     cdef bint large  # whether a result may have memory that was kept
     cdef Py_ssize_t size  # bytes of tables
+    cdef Remembered other  # the same for other threads
 
 
 cdef int threads_of(KernelStep step) except -1:
     return 1 if step.work < serial else threads_for(step.work)
 
 
+cdef Remembered of_threads(Remembered call):
+    """Among calls that differ in threads the one with those that are asked for now, or None."""
+    cdef KernelStep step
+    cdef bint fits
+    while call is not None:
+        fits = True
+        for step in call.steps:
+            fits = fits and threads_of(step) == step.threads
+        if fits:
+            break
+        call = call.other
+    return call
+
+
 cdef object repeat(Remembered call, Key* key):
-    """Make the results; None where a kernel has not done its work, or where plans are for other threads."""
+    """Make the results; None where a kernel has not done its work."""
     cdef list results = []
     cdef void* start[2 * ARRAYS]
     cdef char room[MOST_JOB]
@@ -230,9 +247,6 @@ cdef object repeat(Remembered call, Key* key):
     cdef Py_ssize_t i, size
     cdef int arrays = key.arrays
     cdef KernelStep step
-    for step in call.steps:
-        if threads_of(step) != step.threads:
-            return None
     memcpy(start, key.memory, sizeof(key.memory))
     for i in range(len(call.shapes)):
         if call.shapes[i] is None:
@@ -251,7 +265,6 @@ cdef object repeat(Remembered call, Key* key):
         memcpy(job, <char*>step.made.job, size)
         for i in range(step.slots):
             job.array[step.position[i]] = start[step.array[i]]
-        job.threads = step.threads
         if perform(job, size, step.made.run):
             keep(call)
         elif job.again:
@@ -263,10 +276,11 @@ def again(tuple call, dict known=None):
     """The result of a call, a name and arguments, if one like it is remembered, among all or in `known`; else None."""
     cdef Key key
     cdef bytes found = key_of(&key, call)
+    cdef Remembered remembered
     if found is None:
         return None
-    remembered = (calls if known is None else known).get(found)
-    return None if remembered is None else repeat(<Remembered>remembered, &key)
+    remembered = of_threads(<Remembered>(calls if known is None else known).get(found))
+    return None if remembered is None else repeat(remembered, &key)
 
 
 cdef Py_ssize_t bytes_of(argument):
@@ -291,7 +305,7 @@ cdef KernelStep step_of(function, tuple arguments, Py_ssize_t work, list starts)
     if step.made.job is None or len(step.made.job) > MOST_JOB:
         return None
     job = <Call*><char*>step.made.job
-    step.threads = job.threads
+    step.threads = threads_of(step)
     for i in range(job.read + job.written):
         if <size_t>job.array[i] in starts:
             step.position[step.slots] = i
@@ -330,6 +344,8 @@ def remember(tuple call, results, steps, several=False, unused=(), dict known=No
     cdef int i
     if found is None or recording() is not None or max([work for _, _, work in steps]) > MOST_WORK:
         return
+    if known is not None and found not in known and not room_in(known):
+        return
     arrays = [value for value in (*call, *results) if type(value) is array_type]
     starts = [array.ctypes.data for array in arrays]
     made.shapes, made.axes, made.dtypes = [], [], []
@@ -356,20 +372,52 @@ def remember(tuple call, results, steps, several=False, unused=(), dict known=No
     made.kept = (asked, constants)
     made.several = several
     made.large = max([0 if array is None else array.nbytes for array in results]) >= LARGE
-    if known is not None:
-        if len(known) >= MOST_OF_ONE:
-            known.clear()
-        known[found] = made
-        return
-    if len(calls) >= MOST_CALLS or bytes_kept() + made.size > ALL_BYTES:
-        calls.clear()
-        keep_no_bytes()
-    calls[found] = made
-    keep_bytes(made.size)
+    put(calls if known is None else known, found, made, known is None)
+
+
+cdef bint room_in(dict known):
+    """Whether one more call is remembered: where there are many one takes another's place now and then, no oftener.
+
+    To remember a call takes a quarter as long as to plan it, in vain where more shapes take turns than there is room
+    for.
+    """
+    global refused
+    if len(known) < MOST_OF_ONE:
+        return True
+    refused += 1
+    if refused % MOST_OF_ONE:
+        return False
+    known.pop(next(iter(known)), None)
+    return True
+
+
+cdef put(dict among, bytes found, Remembered made, bint counted):
+    """Remember a call; the same for other threads beside it, if they are few and none is for the same."""
+    cdef Remembered old = among.get(found), one = old
+    cdef Py_ssize_t dropped = 0
+    cdef int several = 0
+    while one is not None:
+        dropped += one.size
+        several += 1
+        one = one.other
+    if several < MOST_THREADS and of_threads(old) is None:
+        made.other = old
+        dropped = 0
+    if counted:
+        if (old is None and len(among) >= MOST_CALLS) or bytes_kept() + made.size - dropped > ALL_BYTES:
+            among.clear()
+            keep_no_bytes()
+            made.other = None
+            dropped = 0
+        keep_bytes(made.size - dropped)
+    among[found] = made
 
 
 def forget(Py_ssize_t serial_work=SERIAL_WORK):
-    """Forget all calls. From now on, those of less work than `serial_work` have one thread without asking for more."""
+    """Forget all calls but those that others keep.
+
+    From now on, those of less work than `serial_work` have one thread without asking for more.
+    """
     global serial
     calls.clear()
     keep_no_bytes()

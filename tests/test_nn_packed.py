@@ -89,11 +89,11 @@ def test_packed_weights_are_made_once(outputs):
 def test_calls_are_remembered_with_the_weights() -> None:
     """For as long as these are, and a few of them: what they need lies with the packed weights."""
     layer = nn.ConvTranspose2d(40, 36, 4, rng=0)
-    images = [np.random.default_rng(size).standard_normal((1, 40, size, 3), np.float32) for size in range(2, 22)]
+    images = [np.random.default_rng(size).standard_normal((1, 40, size, 3), np.float32) for size in range(2, 42)]
     for x in images:
         for _ in range(2):
             np.testing.assert_array_equal(layer(x), expected(layer, x))
-        assert 1 <= len(layer._packed.calls) <= 8
+        assert 1 <= len(layer._packed.calls) <= 16
     first = weakref.ref(layer._packed)
     layer.weight[...] = 1
     np.testing.assert_array_equal(layer(images[-1]), expected(layer, images[-1]))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import upsampling as up
-from upsampling import _conv_transpose
+from upsampling import _conv_transpose, _repeat
 
 RNG = np.random.default_rng(7)
 
@@ -262,12 +262,33 @@ def test_plans_are_for_the_threads_of_the_call() -> None:
     x, weight = _random(1, 64, 30, 30), _random(64, 8, 4, 4)
     expected = up.conv_transpose2d(x, weight, stride=2)
     plans = []
-    for n in (1, 1, 2, 2, 1):
+    for n in (1, 1, 3, 3, 1):
         with up.num_threads(n):
             assert np.array_equal(up.conv_transpose2d(x, weight, stride=2), expected)
         known = _conv_transpose._passes.cache_info()
         plans.append(known.hits + known.misses)
-    assert plans[0] == plans[1] < plans[2] == plans[3] < plans[4]
+    assert plans[0] == plans[1] < plans[2] == plans[3] == plans[4]
+
+
+@pytest.mark.usefixtures("threads_forced")
+@pytest.mark.parametrize(
+    "function, shape, options",
+    [
+        (up.interpolate, (1, 1, 20, 20), {"scale_factor": 2, "mode": "bilinear"}),
+        (up.interpolate, (1, 1, 20, 20), {"scale_factor": 2}),
+        (up.resize, (20, 20), {"scale": 2}),
+        (up.max_pool2d, (1, 1, 20, 20), {"kernel_size": 2}),
+    ],
+)
+def test_calls_of_more_threads_than_tasks_are_remembered(monkeypatch, function, shape, options) -> None:
+    x = _random(*shape)
+    seen = []
+    remember = _repeat.remember
+    monkeypatch.setattr(_repeat, "remember", lambda *call, **others: seen.append(remember(*call, **others)))
+    for n in (32, 32, 8, 32, 8):
+        with up.num_threads(n):
+            function(x, **options)
+    assert len(seen) == 2
 
 
 def test_small_problems_have_the_bits_of_large_ones() -> None:

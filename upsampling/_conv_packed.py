@@ -9,7 +9,7 @@ import numpy as np
 from . import _kernels
 
 SMALL = 2**14  # weights up to which packing takes a few microseconds, less than keeping them packed
-MOST = 4  # orders that are kept, of the shapes of inputs that came last
+MOST = 4  # orders that are kept, with the calls that need them, of the shapes of inputs that came last
 
 
 class PackedWeights:
@@ -34,5 +34,6 @@ class PackedWeights:
             found = kernel.Packed(passes, weight, threads)
             if len(self._packed) >= MOST:
                 self._packed = {}
+                self.calls.clear()
             self._packed[passes.signature] = found
         return found

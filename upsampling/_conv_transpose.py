@@ -77,7 +77,8 @@ def _run_plan(
     if problem.packed and kept is None:
         packed = kernel.Packed(passes, w)
     if kernel.transposed(passes, apart, *given, packed):
-        kernel.transposed(passes, _apart(kernel, problem), *given, packed)
+        apart = _apart(kernel, problem)  # also when the call is repeated: the next one is often like it
+        kernel.transposed(passes, apart, *given, packed)
     work = x.size * problem.outputs * math.prod(axis[2] for axis in problem.axes)
     return [(kernel.transposed, (passes, apart, *given, packed), work)]
 

@@ -66,7 +66,7 @@ class Costs(NamedTuple):
 # Those of AVX2 stand for shorter vectors as well: with SSE2 minimal filtering gains more (of 19 layers none was slower
 # by it). Functions count as layers, which give the same bits.
 COSTS = {
-    True: Costs(0.54, 0.5, 6.2, 6.4, 0, 13.4, 0.27, 1.8, 1),
+    True: Costs(0.54, 0.5, 6.2, 6.4, 0, 13.4, 0.6, 1.8, 1),
     False: Costs(0.72, 0.84, 0, 5.5, 5.5, 14, 0.8, 2.4, 0.95),
 }
 
@@ -240,7 +240,7 @@ def _inexact(problem: Problem) -> bool:
 
 
 def _exact(problem: Problem, axes: tuple[Axis, ...]) -> bool:
-    """Whether there are so many channels that errors should be no larger than PyTorch's by half.
+    """Whether there are enough channels: with fewer, errors would be more than one and a half times PyTorch's.
 
     With stride 1, or dilation, PyTorch is as exact as the direct way for small images, groups and dilation (AVX-512:
     errors of k3 with 24 to 32 channels would be up to 1.8 times as large, of k2 with 64 up to 1.8, with 128 up to
@@ -256,7 +256,7 @@ def _exact(problem: Problem, axes: tuple[Axis, ...]) -> bool:
         return True
     if all(f.taps.shape[1] < 3 for axis, _ in filtered for f in axis.filters):
         return problem.channels >= FEW_OF_TWO_TAPS
-    image = problem.channels * prod(axis[0] for axis in problem.axes)
+    image = problem.channels * prod(axis[0 if problem.forward else 1] for axis in problem.axes)
     large = image > SMALL_IMAGE and problem.groups == 1 and not dilated
     return problem.channels >= (FEW_CHANNELS if large else FEW_OF_THREE_TAPS)
 
