@@ -56,6 +56,7 @@ class Costs(NamedTuple):
     chain: float  # and of a chain of these,
     point: float  # for a vector of points of a channel that is transformed,
     sums: float  # of sums,
+    strided: float  # by so much more if parts all add to the same sums, on several axes
     output: float  # and of outputs on its way out,
     weight: float  # for a point of a weight: less than it takes, for layers do it once,
     anew: float  # and for the gradient of the input, of which no layer keeps transformed weights
@@ -66,8 +67,8 @@ class Costs(NamedTuple):
 # Those of AVX2 stand for shorter vectors as well: with SSE2 minimal filtering gains more (of 19 layers none was slower
 # by it). Functions count as layers, which give the same bits.
 COSTS = {
-    True: Costs(0.54, 0.5, 6.2, 6.4, 0, 13.4, 0.6, 1.8, 1),
-    False: Costs(0.72, 0.84, 0, 5.5, 5.5, 14, 0.8, 2.4, 0.95),
+    True: Costs(0.54, 0.5, 6.2, 6.4, 0, 6, 13.4, 0.6, 1.8, 1),
+    False: Costs(0.72, 0.84, 0, 5.5, 5.5, 0, 14, 0.8, 2.4, 0.95),
 }
 
 
@@ -284,7 +285,8 @@ def _cycles(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...] | Non
     kinds = [KINDS.get((axis.outs, max(f.taps.shape[1] for f in axis.filters)), WHOLE) for axis in axes]
     chains = ceil(channels, _chain(channels, kinds))
     vectors = ceil(_groups(axes), lanes)
-    of_point = outputs * (cost.product * channels + cost.chain * chains + cost.sums)
+    strided = 0 if _apart(problem) or sum(axis.outs > 1 for axis in axes) < 2 else cost.strided
+    of_point = outputs * (cost.product * channels + cost.chain * chains + cost.sums + strided)
     weight = cost.weight if problem.forward else cost.anew
     return (
         vectors * (points * of_point + cost.point * channels * _transformed(axes))
