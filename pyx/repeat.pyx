@@ -387,7 +387,7 @@ cdef bint room_in(dict known):
     refused += 1
     if refused % MOST_OF_ONE:
         return False
-    known.pop(next(iter(known)), None)
+    known.pop(next(iter(list(known)), None), None)  # other threads may change it meanwhile
     return True
 
 
