@@ -24,7 +24,6 @@ from ._plan_tables import (
     PACKED,
     PIECEWISE,
     TURNED,
-    UNEQUAL,
     Family,
     Layout,
     Pass,
@@ -229,7 +228,7 @@ def _whole(problem: Problem, parts: list[Part]) -> Whole:
         sum(part.phases for part in parts),
         lcm(*(problem.rows // gcd(problem.rows, part.phases) for part in parts)),
         *_weights_of(problem, parts, absent),
-        _cut(problem, parts) if along else None,
+        _output_pieces(problem, parts) if along else None,
     )
 
 
@@ -262,8 +261,7 @@ def _packing(problem: Problem, whole: Whole, weights: int, tiles: int) -> float:
 
 def _time(problem: Problem, tasks: int, task: float) -> float:
     """Estimate the cycles until all threads are done with tasks of a group that take so many each."""
-    most = ceil(problem.groups * tasks, problem.threads)
-    return (most + (UNEQUAL if problem.threads > 1 else 0)) * (task + 500)
+    return problem.rounds(problem.groups * tasks) * (task + 500)
 
 
 def _tiles(
@@ -328,7 +326,7 @@ def _in_order(problem: Problem, parts: list[Part]) -> bool:
     return near and bool((parts[0].tap == np.arange(phases)[:, None]).all())
 
 
-def _cut(problem: Problem, parts: list[Part]) -> Pieces:
+def _output_pieces(problem: Problem, parts: list[Part]) -> Pieces:
     """Cut the output channels where vectors run along rows, into an even number: threads are mostly even as well.
 
     It depends on the weights alone, so that these are packed once.

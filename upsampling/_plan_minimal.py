@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ._plan_tables import (
-    UNEQUAL,
     Layout,
     Pass,
     Phases,
@@ -266,16 +265,12 @@ def worth(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...]) -> boo
     """Estimate whether minimal filtering of an image is faster; not where it would be too inexact."""
     if not _exact(problem, axes):
         return False
-    return _cycles(problem, phases, axes) < _costs(problem).worth * _cycles(problem, phases, None)
-
-
-def _costs(problem: Problem) -> Costs:
-    return COSTS[problem.lanes * problem.itemsize == 64]
+    return _cycles(problem, phases, axes) < COSTS[problem.wide()].worth * _cycles(problem, phases, None)
 
 
 def _cycles(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...] | None) -> float:
     """Estimate cycles for an image and a group, by minimal filtering, or the direct way."""
-    cost = _costs(problem)
+    cost = COSTS[problem.wide()]
     channels, outputs, lanes = problem.channels, problem.outputs, problem.lanes
     out = cost.output * outputs * prod(int(one.counts.sum()) for one in phases) / lanes
     if axes is None:
@@ -373,7 +368,6 @@ def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
     sums = prod(len(axis.phases.start) for axis in axes)
     # Shares begin with a block of rows in every part.
     unit = lcm(*(problem.rows // gcd(problem.rows, _rows(part)) for part in parts))
-    unequal = UNEQUAL if problem.threads > 1 else 0
     best, chosen = (2, 0.0), None
     for layouts, box in _candidates(problem, axes, domain):
         vectors = ceil(lanes_of(box, layouts), problem.lanes)
@@ -390,7 +384,7 @@ def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
             large = kept * vectors * problem.lanes * problem.itemsize + copied > SCRATCH
             work = share * sum(products) * problem.channels * (vectors / 2 + 0.25)
             work += share * vectors * (2 * chained + sum(products) * 3 + sums * 6)
-            cost = (ceil(tiles * ceil(problem.outputs, share), problem.threads) + unequal) * (work + shared)
+            cost = problem.rounds(tiles * ceil(problem.outputs, share)) * (work + shared)
             if (large, cost) < best:
                 best, chosen = (large, cost), tile._replace(share=share, chunk=chunk)
     assert chosen is not None

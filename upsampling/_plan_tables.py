@@ -111,6 +111,14 @@ class Problem(NamedTuple):
         """Return the channels of a chain of additions."""
         return block_of(self.channels, self.axes, self.forward)
 
+    def wide(self) -> bool:
+        """Return whether vectors have 64 bytes, by which constants of cost models differ."""
+        return self.lanes * self.itemsize == 64
+
+    def rounds(self, tasks: int) -> float:
+        """Return how many tasks one takes after another until all of so many are done."""
+        return ceil(tasks, self.threads) + (UNEQUAL if self.threads > 1 else 0)
+
     def weight_steps(self) -> tuple[int, int, int]:
         """Return the distances of groups, channels and outputs in the weight."""
         taps = prod(axis[2] for axis in self.axes)

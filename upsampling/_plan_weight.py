@@ -62,10 +62,6 @@ COSTS = {
 }
 
 
-def _costs(problem: Problem) -> Costs:
-    return COSTS[problem.lanes * problem.itemsize == 64]
-
-
 class Shape(NamedTuple):
     """How a tile's lanes are cut into units."""
 
@@ -111,7 +107,7 @@ def _channel_share(problem: Problem, shape: Shape) -> int:
 
 def _cost(problem: Problem, axes: Sequence[Phases], shape: Shape) -> float:
     """Estimate the cycles."""
-    cost, tile, lanes = _costs(problem), shape.tile, problem.lanes
+    cost, tile, lanes = COSTS[problem.wide()], shape.tile, problem.lanes
     domain = [problem.batch, *(int(phases.counts.max()) for phases in axes)]
     box = (tile.images, *tile.size)
     length = [n + layout.reach for n, layout in zip(tile.size, tile.layouts, strict=True)]
@@ -128,7 +124,7 @@ def _cost(problem: Problem, axes: Sequence[Phases], shape: Shape) -> float:
 
 def _cost_by_channels(problem: Problem, axes: Sequence[Phases]) -> float:
     """Estimate the cycles of the other way, in which what taps meet is copied for each line of taps."""
-    cost = _costs(problem)
+    cost = COSTS[problem.wide()]
     taps = [len(phases.tap) for phases in axes]
     pixels = problem.batch * prod(int(phases.counts.max()) for phases in axes)
     vectors = ceil(problem.channels, problem.lanes)

@@ -127,7 +127,7 @@ def _shares(problem: Problem, axes: tuple[Axis, ...]) -> Shares:
 
 def _cost(problem: Problem, axes: tuple[Axis, ...], shares: Shares) -> float:
     """Estimate the cycles."""
-    cost = _costs(problem)
+    cost = COSTS[problem.wide()]
     vectors, groups = ceil(problem.channels, problem.lanes), ceil(problem.outputs, problem.lanes)
     runs, points = prod(len(axis.first) for axis in axes), prod(axis.points() for axis in axes)
     tiles = problem.batch * prod(axis.tiles for axis in axes)
@@ -138,10 +138,6 @@ def _cost(problem: Problem, axes: tuple[Axis, ...], shares: Shares) -> float:
     g = cost.g * tiles * groups * ceil(problem.channels, shares.channels) * points * runs
     one = sum(axis.kind != WHOLE for axis in axes) == 1
     return (sums + (x + g) * (cost.on_one_axis if one else 1)) * problem.groups
-
-
-def _costs(problem: Problem) -> Costs:
-    return COSTS[problem.lanes * problem.itemsize == 64]
 
 
 def _met(axis: Size) -> float:
@@ -190,7 +186,7 @@ def worth(problem: Problem, cost: float, other: float) -> bool:
     faster by more than a seventh: 1.2 to 1.7 times as fast with 32 channels and more, for k4 s2, k3, k5 s3, k7 s4 and
     k16 s8; 0.6 to 0.9 for planes of 4x4 and 7x7, and 0.8 to 1 for k3 s2, whose shorter runs it fills up.
     """
-    return cost < _costs(problem).worth * other
+    return cost < COSTS[problem.wide()].worth * other
 
 
 def _tables(problem: Problem, axes: tuple[Axis, ...], shares: Shares) -> Tables:
