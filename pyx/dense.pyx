@@ -31,7 +31,7 @@ from products cimport BLOCK_PIXELS, GROUP, LANES, ROWS, Sums, add_in_turn, real
 from rows cimport add_channels, pack_blocks, place_blocks
 from runs cimport all_finite, count_of, fill, pointer, take
 from tiles cimport (
-    MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, first_of, listed_of, set_axis, store, width_of,
+    FAR, MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, first_of, listed_of, set_axis, store, width_of,
 )
 
 cdef extern from "simd.h" nogil:
@@ -208,6 +208,14 @@ cdef Py_ssize_t tasks_of_group(const Problem* of) noexcept nogil:
     return shares_of(of) * count_of(of.batch, of.images) * tiles
 
 
+cdef Py_ssize_t bytes_of(const Job* job) noexcept nogil:
+    """Of y."""
+    cdef Py_ssize_t i, bytes = sizeof(real)
+    for i in range(5):
+        bytes *= job.y_shape[i]
+    return bytes
+
+
 cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, bint careful) noexcept nogil:
     """Write the outputs of a pass; `careful` says that some weight is not finite."""
     cdef Problem of = part.of
@@ -215,6 +223,7 @@ cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, 
     cdef int threads = job.call.threads
     of.careful = careful
     of.batch = job.y_shape[0]
+    of.far = bytes_of(job) > FAR
     for i in range(5):
         of.xs[i] = job.xs[i]
         of.ys[i] = job.ys[i]

@@ -74,8 +74,12 @@ static inline vec vload_n(const real *p, ptrdiff_t n) {
 }
 static inline void vstore_n(real *p, vec v, ptrdiff_t n) { memcpy(p, &v, (size_t)n * sizeof(real)); }
 
-/* Have a line of memory fetched that is read soon. The address may be any: nothing is read. */
+/* Have a line of memory fetched that is read, or written, soon. The address may be any: nothing is read. */
 static inline void ask_for(const void *p) { __builtin_prefetch(p); }
+/* Inlined: GCC takes a function that does nothing else for one without effect, and leaves out its calls. */
+static inline __attribute__((always_inline)) void ask_to_write(const void *p, ptrdiff_t bytes) {
+    for (ptrdiff_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)p + i, 1);
+}
 
 /* Scratch memory, aligned to a cache line; NULL where there is none. Freed by free_scratch(). */
 static inline void *scratch(size_t bytes) {
