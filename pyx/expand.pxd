@@ -1,6 +1,6 @@
 """Weights of minimal filtering: taken as the direct way takes them, then transformed, vectors along (channel, row)."""
 
-from minimal cimport CODE, DEPTH, F22, F23, F32, POINTS, WHOLE, code_of, points_of
+from minimal cimport CODE, DEPTH, F22, F23, F32, POINTS, S22, S23, S32, WHOLE, code_of, points_of
 from packing cimport Column, Weights, are_finite, pack_unit, unit_of
 from products cimport LANES, ROWS, real, vec, vload, vset, vstore
 from runs cimport count_of
@@ -25,9 +25,12 @@ cdef inline void expand(Py_ssize_t kind, Py_ssize_t outs, vec* g, Py_ssize_t ste
     """Transform taps, of which there come to be as many as points."""
     cdef Py_ssize_t i
     cdef vec half = vset(<real>0.5), a = g[0], b
-    if kind == WHOLE:
+    if kind == WHOLE or kind == S22:
         for i in range(1, outs):
             g[i * step] = a
+        return
+    if kind == S32:
+        g[step] = g[2 * step] = a * half
         return
     b = g[step]
     if kind == F22:
@@ -37,7 +40,7 @@ cdef inline void expand(Py_ssize_t kind, Py_ssize_t outs, vec* g, Py_ssize_t ste
     if kind == F23:
         a = a + g[2 * step]
         g[3 * step] = g[2 * step]
-    else:
+    elif kind == F32:
         g[3 * step] = b
     a = a * half
     b = b * half

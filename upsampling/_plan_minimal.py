@@ -37,14 +37,15 @@ DEPTH = 64  # channels transformed at once
 MOST_PHASES = 64  # of a pass: with more, tiles have few lanes (k5 s3, 81 phases, 7.2 ms, 36 6.1)
 MOST_PARTS = 64  # and most parts, or rows of weights of an output channel: as in expand.pxd
 MOST_APART = 3  # steps from tap to tap
-MOST_POINTS = 128  # of the gradient with respect to the input
+MOST_POINTS = 256  # of all parts that add to the same sums
 FEW_CHANNELS = 32  # on three axes errors of fewer were up to 1.9 times PyTorch's (k4 s2 of 16), directly they are 1.0
 FEW_OF_THREE_TAPS = 64  # on two and three where PyTorch is most exact: see _exact
 FEW_OF_TWO_TAPS = 512
 SMALL_IMAGE = 20480  # numbers of an image that PyTorch computes by products of matrices
 SCRATCH = 7 * 2**18  # bytes of a task's products, sums and copies together
-WHOLE, F22, F23, F32 = range(4)  # as in minimal.pxd
+WHOLE, F22, F23, F32, S22, S23, S32 = range(7)  # as in minimal.pxd
 KINDS = {(2, 2): F22, (2, 3): F23, (3, 2): F32}  # by outputs of a group and taps
+SHORT = {(2, 1): S22, (2, 2): S23, (3, 1): S32}  # of filters that add to the products of those with a tap more
 
 
 class Costs(NamedTuple):
@@ -55,19 +56,21 @@ class Costs(NamedTuple):
     chain: float  # and of a chain of these,
     point: float  # for a vector of points of a channel that is transformed,
     sums: float  # of sums,
-    strided: float  # by so much more if parts all add to the same sums, on several axes
     output: float  # and of outputs on its way out,
     weight: float  # for a point of a weight: less than it takes, for layers do it once,
     anew: float  # and for the gradient of the input, of which no layer keeps transformed weights
     worth: float  # of the direct way's cycles, and less
+    joined_sums: float  # the same where parts all add to the same sums, on several axes: for a chain and each point,
+    joined_point: float  # as `point`
+    joined_weight: float  # and `anew`
 
 
 # By whether vectors have 64 bytes: of 50 layers on AVX-512 (Zen 5), and of 27 on AVX2 (Zen 3), times within a fifth.
 # Those of AVX2 stand for shorter vectors as well: with SSE2 minimal filtering gains more (of 19 layers none was slower
 # by it). Functions count as layers, which give the same bits.
 COSTS = {
-    True: Costs(0.54, 0.5, 6.2, 6.4, 0, 6, 13.4, 0.6, 1.8, 1),
-    False: Costs(0.72, 0.84, 0, 5.5, 5.5, 0, 14, 0.8, 2.4, 0.95),
+    True: Costs(0.54, 0.5, 6.2, 6.4, 0, 13.4, 0.6, 1.8, 1, 0.45, 16, 1),
+    False: Costs(0.72, 0.84, 0, 5.5, 5.5, 14, 0.8, 2.4, 0.95, 0, 5.5, 2.4),
 }
 
 
@@ -171,7 +174,8 @@ def _ways(phases: Phases, apart: bool) -> list[Axis]:
     filters = _filters(phases)
     if filters is None:
         return []
-    most = max(f.taps.shape[1] for f in filters)
+    filters = tuple(sorted(filters, key=lambda f: -f.taps.shape[1]))
+    most = filters[0].taps.shape[1]
     return [_axis(phases, outs, filters) for outs in {1: (1,), 2: (3, 2), 3: (2,)}[most]]
 
 
@@ -216,16 +220,17 @@ def _possible(problem: Problem, axes: tuple[Axis, ...]) -> bool:
     """Whether a way filters at all, all axes alike, with few enough phases.
 
     Where axes had groups of two and of three outputs it was 0.8 to 1.0 times as fast as the better of the two.
-    For the one phase of the gradient with respect to the input, filters of different lengths are summed apart (0.74 to
-    0.85 times the direct way's speed for k3 s2, 0.93 for k5 s3), and for many points tiles are of a few lanes (0.55 for
-    k4 s2 in three dimensions, 512 points).
+    Where parts add to the same sums on three axes, tiles are of a few lanes for so many points: of six layers of k4 s2
+    two were faster (1.1 and 1.3 times), four slower (down to 0.8), and the costs do not tell which.
     """
     if prod(len(axis.phases.start) for axis in axes) > MOST_PHASES or len({axis.outs for axis in axes} - {1}) != 1:
         return False
     if all(axis.outs > 1 for axis in axes) and _inexact(problem):
         return False
-    mixed = any(len({f.taps.shape[1] for f in axis.filters}) > 1 for axis in axes)
-    return _apart(problem) or not (mixed or _points(axes) > MOST_POINTS)
+    if _apart(problem):
+        return True
+    few = prod(len(axis.filters) for axis in axes) <= MOST_PARTS and _points(axes) <= MOST_POINTS
+    return few and any(axis.outs == 1 for axis in axes)
 
 
 def _inexact(problem: Problem) -> bool:
@@ -277,14 +282,17 @@ def _cycles(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...] | Non
         terms = prod(int((np.diff(one.first) * one.counts).sum()) for one in phases)
         return cost.direct * channels * outputs * terms / lanes + out
     points = _points(axes)
-    kinds = [KINDS.get((axis.outs, max(f.taps.shape[1] for f in axis.filters)), WHOLE) for axis in axes]
-    chains = ceil(channels, _chain(channels, kinds))
+    kinds = [KINDS.get((axis.outs, axis.filters[0].taps.shape[1]), WHOLE) for axis in axes]
+    chains = ceil(channels, _chain(channels, kinds, _alike(problem, axes)))
     vectors = ceil(_groups(axes), lanes)
-    strided = 0 if _apart(problem) or sum(axis.outs > 1 for axis in axes) < 2 else cost.strided
-    of_point = outputs * (cost.product * channels + cost.chain * chains + cost.sums + strided)
-    weight = cost.weight if problem.forward else cost.anew
+    if _apart(problem) or sum(axis.outs > 1 for axis in axes) < 2:
+        chain, point, weight = cost.chain, cost.point, cost.weight if problem.forward else cost.anew
+    else:
+        chain = cost.joined_sums * prod(axis.filters[0].points(axis.outs) for axis in axes)
+        point, weight = cost.joined_point, cost.joined_weight
+    of_point = outputs * (cost.product * channels + chain * chains + cost.sums)
     return (
-        vectors * (points * of_point + cost.point * channels * _transformed(axes))
+        vectors * (points * of_point + point * channels * _transformed(axes))
         + weight * channels * outputs * _weights(axes)
         + out
     )
@@ -304,10 +312,9 @@ def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
     for i, part in enumerate(parts):
         points = prod(f.points(n) for f, n in zip(part, outs, strict=True))
         own = _rows(part)
-        # Where all parts add to the same outputs those alike also do before.
-        complete = apart or i + 1 == len(parts) or _kinds(parts[i + 1], outs) != _kinds(part, outs)
+        complete = apart or i + 1 == len(parts)
         taps.append(_taps(part, [axis[2] for axis in problem.axes]))
-        kinds = _kinds(part, outs)
+        kinds = _kinds(part, axes, apart)
         begin = known.setdefault((taps[-1].tobytes(), *kinds), weights)
         rows.append((points, own * prod(outs), first, first_phase, begin, *kinds, complete))
         if apart or i == 0:
@@ -338,8 +345,13 @@ def _rows(part: Sequence[Filter]) -> int:
     return prod(len(f.number) for f in part)
 
 
-def _kinds(part: tuple[Filter, ...], outs: list[int]) -> list[int]:
-    return [KINDS.get((n, f.taps.shape[1]), WHOLE) for f, n in zip(part, outs, strict=True)]
+def _kinds(part: tuple[Filter, ...], axes: tuple[Axis, ...], apart: bool) -> list[int]:
+    """Return the transforms of a part; where parts add to the same products, the first has the longest filters."""
+    kinds = []
+    for one, axis in zip(part, axes, strict=True):
+        taps, longest = one.taps.shape[1], axis.filters[0].taps.shape[1]
+        kinds.append((KINDS if apart or taps == longest else SHORT).get((axis.outs, taps), WHOLE))
+    return kinds
 
 
 def _numbers(part: tuple[Filter, ...], outs: list[int]) -> np.ndarray:
@@ -362,8 +374,8 @@ def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
     domain = [problem.batch, *(int(axis.phases.counts.max()) for axis in axes)]
     points = [prod(f.points(axis.outs) for f, axis in zip(part, axes, strict=True)) for part in parts]
     products = [p * _rows(part) for p, part in zip(points, parts, strict=True)]
-    outs = [axis.outs for axis in axes]
-    chains = [ceil(problem.channels, _chain(problem.channels, _kinds(part, outs))) for part in parts]
+    apart, alike, channels = _apart(problem), _alike(problem, axes), problem.channels
+    chains = [ceil(channels, _chain(channels, _kinds(part, axes, apart), alike)) for part in parts]
     chained = sum(p * count for p, count in zip(products, chains, strict=True))
     sums = prod(len(axis.phases.start) for axis in axes)
     # Shares begin with a block of rows in every part.
@@ -391,10 +403,15 @@ def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
     return chosen
 
 
-def _chain(channels: int, kinds: list[int]) -> int:
+def _alike(problem: Problem, axes: tuple[Axis, ...]) -> bool:
+    """Whether parts that all have as many taps add to the same sums."""
+    return not _apart(problem) and all(len({f.taps.shape[1] for f in axis.filters}) == 1 for axis in axes)
+
+
+def _chain(channels: int, kinds: list[int], alike: bool) -> int:
     """Return the channels of a chain, as channels_of_chain in minimal.pxd does."""
     if WHOLE in kinds:
-        return CHAIN
+        return DEPTH if alike and kinds.count(WHOLE) == 1 else CHAIN
     return CHAIN // 2 if channels >= DEPTH or F23 not in kinds else CHAIN // 4
 
 
