@@ -65,12 +65,13 @@ class Costs(NamedTuple):
     joined_weight: float  # and `anew`
 
 
-# By whether vectors have 64 bytes: of 50 layers on AVX-512 (Zen 5), and of 27 on AVX2 (Zen 3), times within a fifth.
+# By whether vectors have 64 bytes: of 50 layers on AVX-512 (Zen 5), and of 27 on AVX2 (Zen 3), times within a fifth;
+# those that are joined of 32 layers on Zen 5 (less for weights than images alone take: gradients are mostly of batches).
 # Those of AVX2 stand for shorter vectors as well: with SSE2 minimal filtering gains more (of 19 layers none was slower
 # by it). Functions count as layers, which give the same bits.
 COSTS = {
     True: Costs(0.54, 0.5, 6.2, 6.4, 0, 13.4, 0.6, 1.8, 1, 0.45, 16, 1),
-    False: Costs(0.72, 0.84, 0, 5.5, 5.5, 14, 0.8, 2.4, 0.95, 0, 5.5, 2.4),
+    False: Costs(0.72, 0.84, 0, 5.5, 5.5, 14, 0.8, 2.4, 0.95, 0.4, 7, 1),
 }
 
 
@@ -286,11 +287,12 @@ def _cycles(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...] | Non
     chains = ceil(channels, _chain(channels, kinds, _alike(problem, axes)))
     vectors = ceil(_groups(axes), lanes)
     if _apart(problem) or sum(axis.outs > 1 for axis in axes) < 2:
-        chain, point, weight = cost.chain, cost.point, cost.weight if problem.forward else cost.anew
+        sums, point = cost.chain * chains + cost.sums, cost.point
+        weight = cost.weight if problem.forward else cost.anew
     else:
-        chain = cost.joined_sums * prod(axis.filters[0].points(axis.outs) for axis in axes)
+        sums = cost.joined_sums * prod(axis.filters[0].points(axis.outs) for axis in axes) * chains
         point, weight = cost.joined_point, cost.joined_weight
-    of_point = outputs * (cost.product * channels + chain * chains + cost.sums)
+    of_point = outputs * (cost.product * channels + sums)
     return (
         vectors * (points * of_point + point * channels * _transformed(axes))
         + weight * channels * outputs * _weights(axes)
