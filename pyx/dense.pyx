@@ -31,7 +31,8 @@ from products cimport BLOCK_PIXELS, GROUP, LANES, ROWS, Sums, add_in_turn, real
 from rows cimport add_channels, pack_blocks, place_blocks
 from runs cimport all_finite, count_of, fill, pointer, take
 from tiles cimport (
-    FAR, MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, first_of, listed_of, set_axis, store, width_of,
+    FAR, MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, first_of, listed_of, set_axis, store,
+    width_of,
 )
 
 cdef extern from "simd.h" nogil:

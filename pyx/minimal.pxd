@@ -14,6 +14,9 @@ and one tap is a product for each output. A lane of the tile is such a group of 
 have the place of taps: part.taps of them, one for each point of all axes. For each point the sum over channels is a
 product of matrices, [rows] x [channels] x [lanes], in chains of some channels whose sums are added in order. After
 every DEPTH channels they are turned into outputs and added to those of the channels before.
+
+Where parts have the same outputs (the gradient with respect to the input, with strides) they add to the same products.
+Those of a tap less (S22, S23, S32) are as if the last tap were zero: they have no last point and read one number less.
 """
 
 from products cimport LANES, ROWS, Sums, add_products, real, vec, vload, vset, vstore
@@ -268,7 +271,9 @@ cdef inline Py_ssize_t channels_of_chain(const Problem* of, const Part* part) no
     return CHAIN // 2
 
 
-cdef inline Py_ssize_t place_of(const Problem* of, const Part* part, const Part* begun, Py_ssize_t point) noexcept nogil:
+cdef inline Py_ssize_t place_of(
+    const Problem* of, const Part* part, const Part* begun, Py_ssize_t point
+) noexcept nogil:
     """The number that a point of a part has among those of the part which began the sums, of which it may lack some."""
     cdef Py_ssize_t height = points_of(part.kind[1], of.outs[1]), width = points_of(part.kind[2], of.outs[2])
     cdef Py_ssize_t i = point // (height * width), j = point // width % height, k = point % width

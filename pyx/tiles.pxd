@@ -9,8 +9,7 @@ cdef extern from "simd.h" nogil:
 
 cdef enum:
     MOST_PHASES = 1024  # of all axes in a pass: as in _plan_conv.py
-    FAR = 1 << 23  # bytes of y: 64 channels 128x128 k3 s2 (17 MB) 1.2 times as fast if each channel asks for the next one's
-    # rows, 21 70x70 k16 s8 (26 MB) 1.23, 24 160x160 k2 s2 (10 MB) 1.01, depthwise 128x128 k4 s2 (6 MB) 0.95
+    FAR = 1 << 23  # bytes of y, beyond which rows of the next channel are asked for while one is stored
     LISTED = 8192  # most places in a tile's lists of taps, where these are listed for several channels
 
 cdef enum:  # where a task finds weights
@@ -71,7 +70,7 @@ cdef struct Problem:
     Py_ssize_t xs[5]
     Py_ssize_t ys[5]
     bint careful  # some weight is not finite
-    bint far  # y is larger than FAR
+    bint far  # y is larger than FAR: caches hardly hold it
     bint exchanged  # vectors along output channels; see exchanged.pxd
     bint minimal  # by minimal filtering; each axis has so many outputs in a lane:
     Py_ssize_t outs[3]

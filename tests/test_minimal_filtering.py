@@ -21,7 +21,7 @@ from upsampling import _plan_conv, _plan_minimal, reference
 # kernel, stride, padding, output_padding: one, two or three taps for each phase
 KERNELS = [
     (3, 1, 0, 0), (3, 1, 1, 0), (2, 1, 0, 0), (4, 2, 1, 0), (3, 2, 1, 1), (5, 2, 2, 0), (6, 2, 1, 1), (6, 3, 1, 2),
-    (5, 3, 1, 0), (9, 3, 4, 1), (4, 2, 5, 1),
+    (5, 3, 1, 0), (9, 3, 4, 1), (4, 2, 5, 1), (7, 3, 2, 0), (7, 4, 2, 1),
 ]  # fmt: skip
 DILATED = [(3, 1, 2, 0, 2), (2, 1, 0, 0, 3), (3, 2, 0, 1, 4), (3, 2, 3, 0, 3), (4, 3, 1, 0, 2)]
 # channels, outputs, input: blocks and tiles that are cut in odd places

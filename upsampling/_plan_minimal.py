@@ -66,9 +66,9 @@ class Costs(NamedTuple):
 
 
 # By whether vectors have 64 bytes: of 50 layers on AVX-512 (Zen 5), and of 27 on AVX2 (Zen 3), times within a fifth;
-# those that are joined of 32 layers on Zen 5 (less for weights than images alone take: gradients are mostly of batches).
-# Those of AVX2 stand for shorter vectors as well: with SSE2 minimal filtering gains more (of 19 layers none was slower
-# by it). Functions count as layers, which give the same bits.
+# those that are joined of 32 layers on Zen 5 (less for weights than single images take: gradients are mostly of
+# batches). Those of AVX2 stand for shorter vectors as well: with SSE2 minimal filtering gains more (of 19 layers none
+# was slower by it). Functions count as layers, which give the same bits.
 COSTS = {
     True: Costs(0.54, 0.5, 6.2, 6.4, 0, 13.4, 0.6, 1.8, 1, 0.45, 16, 1),
     False: Costs(0.72, 0.84, 0, 5.5, 5.5, 14, 0.8, 2.4, 0.95, 0.4, 7, 1),
