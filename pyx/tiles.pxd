@@ -9,7 +9,7 @@ cdef extern from "simd.h" nogil:
 
 cdef enum:
     MOST_PHASES = 1024  # of all axes in a pass: as in _plan_conv.py
-    FAR = 1 << 23  # bytes of y, beyond which rows of the next channel are asked for while one is stored
+    FAR = 1 << 21  # bytes of y, beyond which rows of the next channel are asked for while one is stored
     LISTED = 8192  # most places in a tile's lists of taps, where these are listed for several channels
 
 cdef enum:  # where a task finds weights
