@@ -224,7 +224,7 @@ cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, 
     cdef int threads = job.call.threads
     of.careful = careful
     of.batch = job.y_shape[0]
-    of.far = bytes_of(job) > FAR
+    of.asks = bytes_of(job) > FAR
     for i in range(5):
         of.xs[i] = job.xs[i]
         of.ys[i] = job.ys[i]

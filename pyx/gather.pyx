@@ -65,7 +65,7 @@ cdef struct Job:
     Py_ssize_t size
     Py_ssize_t band
     bint streamed  # rows are made in scratch and stored past the caches
-    bint far  # caches hardly hold the result
+    bint asks  # for rows of the result before they are stored
     bint scattered  # the source comes from far, and what is read of it does not lie together
     Steps steps
 
@@ -214,9 +214,9 @@ cdef void rows(
             for k in range(o, next):
                 stream_row(dst + k * length, made, length)
         else:
-            if job.far:
+            if job.asks:
                 ask_to_write(dst + o * length + 4096, (next - o) * length)
-            twins = job.steps.unit and next > o + 1 and (job.far or length >= TWINS)
+            twins = job.steps.unit and next > o + 1 and (job.asks or length >= TWINS)
             row(dst + o * length, length if twins else 0, made, job, ahead)
             for k in range(o + 1 + twins, next):
                 copy_run(dst + k * length, dst + o * length, length)
@@ -301,7 +301,7 @@ def gather(
     job.band = band
     job.scattered = src.shape[0] >= FAR_SOURCE and job.size_in[2] >= 2 * job.size_out[2]
     job.streamed = streamed
-    job.far = dst.shape[0] >= FAR_RESULT
+    job.asks = dst.shape[0] >= FAR_RESULT
     if streamed:
         job.call.each = (job.size_out[2] * size + 127) // 64 * 64
     plan_steps(&job)

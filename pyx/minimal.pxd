@@ -256,7 +256,8 @@ cdef inline Py_ssize_t channels_of_chain(const Problem* of, const Part* part) no
     k4 s2 with 32 to 128 channels they were 1.25 to 1.6, are 1.09 to 1.33, in 1.12 times the time.
 
     More where parts add to the same sums, of two axes and all with as many taps: the input's gradient of k4 s2 has 1.1
-    of PyTorch's error, with CHAIN 0.9 and 1.05 times the time. With parts of fewer taps (k3 s2) it were 1.4, not 1.1.
+    of PyTorch's error, with CHAIN 0.9 and 1.05 times the time (of one group; of several see FEW_OF_A_GROUP in
+    _plan_minimal.py). With parts of fewer taps (k3 s2) it were 1.4, not 1.1.
     """
     cdef const Part* last = &of.part[of.parts - 1]
     cdef int i, filtered = 0

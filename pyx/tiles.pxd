@@ -70,7 +70,7 @@ cdef struct Problem:
     Py_ssize_t xs[5]
     Py_ssize_t ys[5]
     bint careful  # some weight is not finite
-    bint far  # y is larger than FAR: caches hardly hold it
+    bint asks  # for rows of y before they are stored
     bint exchanged  # vectors along output channels; see exchanged.pxd
     bint minimal  # by minimal filtering; each axis has so many outputs in a lane:
     Py_ssize_t outs[3]
@@ -251,7 +251,7 @@ cdef inline void store_row(
         done = min(tile.count[2], w.phase[2 * w.phases - 1] - t0)
         if done > 0:
             to = y + (w.phase[0] + w.out_step * t0) * sizeof(real)
-            ask_to_write(to + of.ys[1], done * w.phases * sizeof(real) if of.far else 0)
+            ask_to_write(to + of.ys[1], done * w.phases * sizeof(real) if of.asks else 0)
             interleave(&rows[0], w.phases, done, <real*>to)
         done = max(done, 0)
     for r in range(w.phases):
@@ -282,7 +282,7 @@ cdef inline void store_rows(
             count = min(tile.count[2], w.phase[1] - tile.first[2])
             rows = min(tile.count[1], phase[1] - tile.first[1])
             for j in range(rows):
-                ask_to_write(to + of.ys[1] + j * h.out_step * of.ys[3], count * sizeof(real) if of.far else 0)
+                ask_to_write(to + of.ys[1] + j * h.out_step * of.ys[3], count * sizeof(real) if of.asks else 0)
             copy_rows(
                 <const char*>(sums[i] + lane), length * sizeof(real), count, rows, to, h.out_step * of.ys[3]
             )

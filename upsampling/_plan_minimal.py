@@ -41,6 +41,7 @@ MOST_POINTS = 256  # of all parts that add to the same sums
 FEW_CHANNELS = 32  # on three axes errors of fewer were up to 1.9 times PyTorch's (k4 s2 of 16), directly they are 1.0
 FEW_OF_THREE_TAPS = 64  # on two and three where PyTorch is most exact: see _exact
 FEW_OF_TWO_TAPS = 512
+FEW_OF_A_GROUP = 128  # of several, whose parts are joined: k3 s2 and k4 s2 of 36 to 100 were up to 1.9, of 130 1.2
 SMALL_IMAGE = 20480  # numbers of an image that PyTorch computes by products of matrices
 SCRATCH = 7 * 2**18  # bytes of a task's products, sums and copies together
 WHOLE, F22, F23, F32, S22, S23, S32 = range(7)  # as in minimal.pxd
@@ -257,6 +258,8 @@ def _exact(problem: Problem, axes: tuple[Axis, ...]) -> bool:
         return True
     if len(filtered) == 3 and problem.channels < FEW_CHANNELS:
         return False
+    if not _apart(problem) and problem.groups > 1 and problem.channels < FEW_OF_A_GROUP:
+        return False
     dilated = any(size[5] > 1 for _, size in filtered)
     if not dilated and all(size[3] > 1 for _, size in filtered):
         return True
@@ -407,7 +410,8 @@ def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
 
 def _alike(problem: Problem, axes: tuple[Axis, ...]) -> bool:
     """Whether parts that all have as many taps add to the same sums."""
-    return not _apart(problem) and all(len({f.taps.shape[1] for f in axis.filters}) == 1 for axis in axes)
+    several = not _apart(problem) and any(len(axis.filters) > 1 for axis in axes)
+    return several and all(len({f.taps.shape[1] for f in axis.filters}) == 1 for axis in axes)
 
 
 def _chain(channels: int, kinds: list[int], alike: bool) -> int:
