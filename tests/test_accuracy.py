@@ -86,6 +86,7 @@ GRADIENTS: dict[str, Case] = {
     "2d k1 s2, 64 outputs": conv(2, (1, 16, 21, 23), (16, 64, 1, 1), stride=2),
     "2d k4 s2, 12 channels in each of 4 groups": conv(2, (2, 48, 21, 34), (48, 16, 4, 4), stride=2, groups=4),
     "2d k7 s4, 4 channels in each of 4 groups": conv(2, (4, 16, 16, 9), (16, 8, 7, 7), stride=4, padding=3, groups=4),
+    "2d k4 s2, 60 outputs in each of 2 groups": conv(2, (1, 400, 20, 24), (400, 60, 4, 4), stride=2, groups=2),
     "2d k3 with dilation 2, 50 channels": conv(2, (1, 50, 24, 29), (50, 33, 3, 3), padding=2, dilation=2),
 }
 
