@@ -209,12 +209,12 @@ cdef Py_ssize_t tasks_of_group(const Problem* of) noexcept nogil:
     return shares_of(of) * count_of(of.batch, of.images) * tiles
 
 
-cdef Py_ssize_t bytes_of(const Job* job) noexcept nogil:
+cdef Py_ssize_t numbers_of(const Job* job) noexcept nogil:
     """Of y."""
-    cdef Py_ssize_t i, bytes = sizeof(real)
+    cdef Py_ssize_t i, numbers = 1
     for i in range(5):
-        bytes *= job.y_shape[i]
-    return bytes
+        numbers *= job.y_shape[i]
+    return numbers
 
 
 cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, bint careful) noexcept nogil:
@@ -224,7 +224,7 @@ cdef void contract(Job* job, const Pass* part, const real* w, const real* bias, 
     cdef int threads = job.call.threads
     of.careful = careful
     of.batch = job.y_shape[0]
-    of.asks = bytes_of(job) > FAR
+    of.asks = numbers_of(job) * <Py_ssize_t>sizeof(real) > FAR
     for i in range(5):
         of.xs[i] = job.xs[i]
         of.ys[i] = job.ys[i]
@@ -324,10 +324,8 @@ cdef bint run_pass(Job* job, Py_ssize_t number, const Pass* part, const real* bi
     cdef const real* x = <const real*>job.call.array[0]
     cdef const real* w = <const real*>job.call.array[1]
     cdef const real* y = <const real*>job.call.array[3]
-    cdef Py_ssize_t y_size = 1, i
+    cdef Py_ssize_t y_size = numbers_of(job)
     cdef bint finite = True, later
-    for i in range(5):
-        y_size *= job.y_shape[i]
     # The weight may be longer than the result, in which a number that is not finite shows as well.
     later = part.of.weights != PACKED and job.w_size > y_size and job.packed == NULL
     if job.packed != NULL:
