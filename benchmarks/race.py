@@ -10,6 +10,7 @@ import numpy as np
 from .peers import Contestant
 
 PAUSE = 0.04  # seconds: thread pools spin some milliseconds after a call
+WARM = 0.01  # seconds of calls after a pause: a virtual machine may wake two threads on one core, for two ticks or so
 BATCH = 0.03  # seconds that a timed batch lasts at least
 BUDGET = 12.0  # seconds for the rounds of one row, where that leaves some rounds at all
 SLOW = 0.3  # seconds of one call from which its first timing is believed
@@ -44,6 +45,13 @@ def _timed(call: Callable[[], object], count: int, clock: Callable[[], float]) -
     for _ in range(count):
         call()
     return (clock() - start) / count
+
+
+def _warm(contestant: Contestant, clock: Callable[[], float]) -> None:
+    start = clock()
+    contestant.call()
+    while clock() - start < WARM:
+        contestant.call()
 
 
 def _trial(contestant: Contestant, clock: Callable[[], float]) -> float:
@@ -85,6 +93,6 @@ def race(
             contestant = contestants[name]
             sleep(PAUSE)
             contestant.enter()
-            contestant.call()
+            _warm(contestant, clock)
             times[name].append(_timed(contestant.call, counts[name], clock))
     return times
