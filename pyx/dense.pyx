@@ -25,6 +25,7 @@ from upsampling._kernels.calls cimport (
 )
 from exchanged cimport contract_exchanged, listed_in_blocks, most_blocks, most_taps, place_vectors, vectors_of
 from expand cimport RUN, pack_points, slice_of
+from folded cimport FOLDS, add_folded, room_of_columns
 from minimal cimport DEPTH, FILTERS, add_by_points, mark_images
 from packing cimport Column, Weights, are_finite, kernel_of, pack_unit, unit_of, weights_of
 from products cimport BLOCK_PIXELS, GROUP, LANES, ROWS, Sums, add_in_turn, real
@@ -47,7 +48,7 @@ cdef void products_in_turn "products_in_turn"(const Sums* s, Py_ssize_t first, P
 
 cdef Py_ssize_t room_of(const Problem* of) noexcept nogil:
     """Bytes for a tile and its scratch, whatever the weights are."""
-    return lay_out(of, not of.minimal, NULL)
+    return lay_out(of, not (of.minimal or of.folded), NULL)
 
 
 cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept nogil:
@@ -59,12 +60,14 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
     cdef Py_ssize_t head = sizeof(Tile) // 64 * 64 + 64
     cdef Tile* tile = <Tile*>memory
     width = width_of(of, of.images, of.axis[0].tile, of.axis[1].tile, of.axis[2].tile)
-    width = (width + LANES - 1) // LANES * LANES
+    width = (width + LANES - 1) // LANES * LANES + (LANES if of.folded else 0)
     sums = outputs * of.phases * width
     if of.minimal:
         for i in range(of.parts):
             spread = max(spread, of.part[i].taps * (min(<Py_ssize_t>DEPTH, of.channels) * width + LANES))
             products = max(products, of.part[i].taps * (outputs * of.part[i].phases // outs * width + LANES))
+    elif of.folded:
+        products = room_of_columns(of)
     elif of.exchanged:
         for i in range(of.parts):
             turned += vectors_of(outputs, &of.part[i]) * LANES * width
@@ -90,7 +93,7 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         tile.reached = tile.weight_at + lists
         tile.lane = tile.reached + max(blocks, of.parts)
         tile.list = tile.lane + blocks
-        memset(tile.copied, 0, (copied + outside) * sizeof(real))
+        memset(tile.copied, 0, (0 if of.folded else copied + outside) * sizeof(real))
     return head + i * sizeof(real) + (2 * lists + 2 * blocks + max(blocks, of.parts)) * sizeof(Py_ssize_t)
 
 
@@ -134,13 +137,15 @@ cdef void do_task(
     tile.bias = bias + group * of.outputs + tile.first_output
     tile.y = y + n * of.ys[0] + (group * of.outputs + tile.first_output) * of.ys[1]
     tile.lanes = width_of(of, tile.images, tile.count[0], tile.count[1], tile.count[2])
-    tile.width = (tile.lanes + LANES - 1) // LANES * LANES
+    tile.width = (tile.lanes + LANES - 1) // LANES * LANES + (LANES if of.folded else 0)
     if FILTERS and of.minimal:
         add_by_points(of, tile)
         mark_images(of, tile, marks + n)
     elif of.exchanged:
         contract_exchanged(of, tile)
         return
+    elif FOLDS and of.folded:
+        add_folded(of, tile)
     else:
         add_channels(of, tile)
     store(of, tile)
@@ -328,9 +333,12 @@ cdef bint run_pass(Job* job, Py_ssize_t number, const Pass* part, const real* bi
     cdef bint finite = True, later
     # The weight may be longer than the result, in which a number that is not finite shows as well.
     later = part.of.weights != PACKED and job.w_size > y_size and job.packed == NULL
+    later = later and not part.of.folded
     if job.packed != NULL:
-        finite = job.finite[number]
+        finite = job.finite[number] or part.of.folded
         w = w if part.of.weights != PACKED else job.packed[number]
+    elif part.of.folded:
+        finite = True  # or not: nothing meets what lies outside
     elif part.of.weights != PACKED:
         finite = later or all_finite(w, job.w_size)
     else:
@@ -456,7 +464,7 @@ cdef class Passes:
         of.offset = pointer(tables.offset)
         of.weight_at = pointer(tables.weight_at)
         of.where = pointer(tables.where)
-        of.minimal, of.exchanged = tables.minimal, tables.exchanged
+        of.minimal, of.exchanged, of.folded = tables.minimal, tables.exchanged, tables.folded
         take(tables.outs, of.outs, 3)
         of.tap = pointer(tables.tap)
         of.ws = steps

@@ -16,16 +16,9 @@
 #include <arm_neon.h>
 #endif
 
-#if REAL_BYTES == 8
-typedef int64_t lane;
-#else
-typedef int32_t lane;
-#endif
-typedef lane lanes __attribute__((vector_size(VECTOR_BYTES)));
 typedef lane unaligned_lanes __attribute__((vector_size(VECTOR_BYTES), aligned(REAL_BYTES), may_alias));
 
 static inline lanes lanes_at(const lane *p) { return *(const unaligned_lanes *)p; }
-static inline lanes lanes_of(lane x) { return (lanes){0} + x; }
 enum { LONGEST = 8, TAPS_APART = VECTOR_BYTES > 16 };
 /* v where count > t, else 0. */
 static inline vec where_more(lanes count, lane t, vec v) { return (vec)((lanes)v & (count > lanes_of(t))); }

@@ -50,6 +50,15 @@ typedef float real;
 typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef real unaligned_vec __attribute__((vector_size(VECTOR_BYTES), aligned(1), may_alias));
 
+/* An integer as wide in every lane: places, or what comparisons make. */
+#if REAL_BYTES == 8
+typedef int64_t lane;
+#else
+typedef int32_t lane;
+#endif
+typedef lane lanes __attribute__((vector_size(VECTOR_BYTES)));
+static inline lanes lanes_of(lane x) { return (lanes){0} + x; }
+
 static inline vec vload(const real *p) { return *(const unaligned_vec *)p; }
 static inline void vstore(real *p, vec v) { *(unaligned_vec *)p = v; }
 /* By stores of half a line at most, for results: copy.h says why. */
@@ -73,6 +82,14 @@ static inline vec vload_n(const real *p, ptrdiff_t n) {
     return v;
 }
 static inline void vstore_n(real *p, vec v, ptrdiff_t n) { memcpy(p, &v, (size_t)n * sizeof(real)); }
+
+/* v in the lanes from `first` to before `end`, which may lie outside, and 0 in the others. */
+static inline vec between(vec v, ptrdiff_t first, ptrdiff_t end) {
+    lanes at = {0};
+    for (int i = 0; i < LANES; i++) at[i] = i;
+    lane from = first < 0 ? 0 : (lane)first, to = end > LANES ? LANES : (lane)end;
+    return (vec)((lanes)v & (at >= lanes_of(from)) & (at < lanes_of(to)));
+}
 
 /* Have a line of memory fetched that is read, or written, soon. The address may be any: nothing is read. */
 static inline void ask_for(const void *p) { __builtin_prefetch(p); }

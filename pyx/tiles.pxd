@@ -28,7 +28,7 @@ cdef struct Axis:
     Py_ssize_t segments
     Py_ssize_t phases
     Py_ssize_t tiles
-    const Py_ssize_t* segment  # the first source of each
+    const Py_ssize_t* segment  # the first source of each; if folded, the first and the last source of all taps
     const Py_ssize_t* phase  # start and count of each
 
 # Phases that read the same inputs. Their rows are (output channel, phase), in blocks of ROWS. Packed weights lie as
@@ -72,6 +72,7 @@ cdef struct Problem:
     bint careful  # some weight is not finite
     bint asks  # for rows of y before they are stored
     bint exchanged  # vectors along output channels; see exchanged.pxd
+    bint folded  # by sums for each tap; see folded.pxd
     bint minimal  # by minimal filtering; each axis has so many outputs in a lane:
     Py_ssize_t outs[3]
 
@@ -108,7 +109,7 @@ cdef struct Tile:
     real* packed  # weights that the task packs
     real* turned  # sums, where vectors run along output channels
     real* spread  # x at the points of minimal filtering,
-    real* products  # and the sums of products at each of them
+    real* products  # and the sums of products at each of them, or if folded for each tap
     Py_ssize_t* offset  # of the taps that reach into x from somewhere in the tile,
     Py_ssize_t* weight_at  # by part and channel, or for each block of pixels as exchanged.pxd cuts them:
     Py_ssize_t* reached  # how many taps each has,

@@ -211,6 +211,7 @@ def both_directions(shape: tuple, weight_shape: tuple, options: dict) -> list[np
 )
 def test_every_tiling_gives_the_same_bits(monkeypatch, fresh_plans, change, shape, weight_shape, options):
     """The kernel's tables may be cut in any way: the order of additions stays."""
+    monkeypatch.setattr(_plan_conv, "worth_folding", lambda *_: False)
     wanted = both_directions(shape, weight_shape, options)
     forget_plans()
     ways = _plan_conv.layouts_of
@@ -246,8 +247,9 @@ def test_cut_shapes_against_the_reference(shape, weight_shape, options):
 
 
 @pytest.mark.parametrize("value", [NAN, INF])
-def test_phases_computed_together_keep_what_is_not_finite_apart(value):
+def test_phases_computed_together_keep_what_is_not_finite_apart(monkeypatch, fresh_plans, value):
     """A phase without a tap has a zero in its place, which must not meet infinities."""
+    monkeypatch.setattr(_plan_conv, "worth_folding", lambda *_: False)
     rng = np.random.default_rng(0)
     for operand in range(2):
         x, weight = rng.standard_normal((2, 5, 4, 6)), rng.standard_normal((5, 1, 9, 9))
@@ -302,6 +304,7 @@ def plans(monkeypatch):
 @pytest.mark.parametrize("way", WEIGHTS)
 def test_non_finite_weights_however_they_are_found(fresh_plans, monkeypatch, plans, way, threads, value):
     """That some number is not finite is seen in the result alone, where that is smaller."""
+    monkeypatch.setattr(_plan_conv, "worth_folding", lambda *_: False)
     for name, constant in WEIGHTS[way].items():
         monkeypatch.setattr(_plan_conv, name, constant)
     for outputs, kernel, padding in ((16, 4, 1), (2, 5, 2)):  # the phases of the second are computed together

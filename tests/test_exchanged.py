@@ -28,6 +28,7 @@ def forced(monkeypatch):
     """Estimate that vectors along rows cost nothing."""
     for name, value in (("EXCHANGED", 1e9), ("WEIGHTS", 0.0), ("TURNING", -1e6)):
         monkeypatch.setattr(_plan_conv, name, value)
+    monkeypatch.setattr(_plan_conv, "worth_folding", lambda *_: False)
     forget_plans()
     yield
     forget_plans()

@@ -32,6 +32,7 @@ SHAPES = [(5, 3, (7, 6, 5)), (70, 33, (4, 11, 19)), (3, 20, (2, 1, 3))]
 def forced(monkeypatch):
     """Minimal filtering wherever it can compute the result; gives the plans that were made."""
     monkeypatch.setattr(_plan_minimal, "worth", lambda *_: True)
+    monkeypatch.setattr(_plan_conv, "worth_folding", lambda *_: False)
     made = []
     tables = _plan_minimal.tables
     monkeypatch.setattr(_plan_minimal, "tables", lambda *given: made.append(given) or tables(*given))

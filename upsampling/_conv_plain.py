@@ -8,12 +8,8 @@ from math import prod
 import numpy as np
 
 from . import _arrays, _kernels
-from ._plan_tables import block_of
+from ._plan_tables import PRODUCTS, block_of
 from ._repeat import Step
-
-# Products up to which the formula itself is computed: some 7 us, where finding a plan and packing take 25 (8 channels
-# to 8, 4x4, k3). From 2**15 on a plan is the faster way.
-PRODUCTS = 2**13
 
 
 def steps(

@@ -123,6 +123,7 @@ def _contract(
         vectors,
         kept is not None or bool(recording() and recording().constant(w)),
         pixels,
+        y.dtype.kind == "f",
     )
     if y.dtype == np.uint64:
         # The compiled type of an integer build has a float's name in Cython: it is given the same bits as float64.

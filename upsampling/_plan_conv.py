@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import _plan_folded as folded
 from . import _plan_minimal as minimal
 from ._plan_tables import (
     COPIES,
@@ -56,6 +57,7 @@ DIRECT = 3  # read them in place
 THROUGH_MEMORY = 4  # tiles for which packing takes as long as packing them all once, which go through memory
 PACKING = 0.6  # cycles for a number that is packed
 UNPACKED = 2**18  # bytes of weights that a task packs at once
+FOLDED = 1.1  # times the estimate of folded sums must be less than that of the other ways
 ALL_TAPS = 128  # most taps of a kernel of which it packs all, not those of a part: LONGEST in pyx/packing.pxd
 
 
@@ -232,8 +234,11 @@ def _whole(problem: Problem, parts: list[Part]) -> Whole:
     )
 
 
-def _choose(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
-    """Choose the cheapest of some tiles, and whether vectors run along pixels or along rows of the weights."""
+def _choose(problem: Problem, axes: list[Phases], parts: list[Part]) -> tuple[float, Tile]:
+    """Choose the cheapest of some tiles, and whether vectors run along pixels or along rows of the weights.
+
+    Return its estimated cycles as well, of all tasks.
+    """
     whole = _whole(problem, parts)
     domain = [problem.batch, *(int(phases.counts.max()) for phases in axes)]
     taps = [int(np.diff(phases.first).max()) for phases in axes]
@@ -248,7 +253,7 @@ def _choose(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
                 if cost < best:
                     best, chosen = cost, tile
     assert chosen is not None
-    return chosen
+    return best, chosen
 
 
 def _packing(problem: Problem, whole: Whole, weights: int, tiles: int) -> float:
@@ -385,7 +390,7 @@ def _chunk(problem: Problem, copied: int, packed: int, segments: int, sums: int)
 def _pass(problem: Problem, axes: list[Phases]) -> Pass:
     """Make the tables of a pass."""
     parts = _parts(problem, axes)
-    tile = _choose(problem, axes, parts)
+    _, tile = _choose(problem, axes, parts)
     where = np.empty([*(len(axis.start) for axis in axes), 2], np.intp)
     for i, part in enumerate(parts):
         where[np.ix_(*(family.number for family in part.families))] = np.stack(
@@ -434,6 +439,31 @@ def plan(problem: Problem) -> Plan:
     whole = all(axis.whole for axis in axes)
     if not all(len(axis.start) for axis in axes):
         return Plan([], False)
-    if problem.minimal and (cut_axes := minimal.choose(problem, axes)):
+    cut_axes = minimal.choose(problem, axes) if problem.minimal else None
+    if folded.possible(problem, axes) and worth_folding(problem, axes, cut_axes):
+        return Plan([folded.tables(problem, axes)], whole)
+    if cut_axes:
         return Plan([minimal.tables(problem, cut_axes)], whole)
     return Plan([_pass(problem, list(picked)) for picked in _passes(axes)], whole)
+
+
+def worth_folding(problem: Problem, axes: list[Phases], cut_axes: tuple[minimal.Axis, ...] | None) -> bool:
+    """Estimate whether sums for each tap that are folded take less time for an image than the other ways.
+
+    It depends on channels, kernel, stride and plane alone, so that the bits of an image's result do.
+    """
+    alone = problem._replace(batch=1, threads=1, packed=True)
+    return FOLDED * folded.cycles(alone, axes) < _otherwise(alone, axes, cut_axes)
+
+
+def _otherwise(problem: Problem, axes: list[Phases], cut_axes: tuple[minimal.Axis, ...] | None) -> float:
+    """Estimate the cycles of the other ways."""
+    if cut_axes:
+        return 1.1 * problem.groups * minimal.cycles(problem, axes, cut_axes) + 6000
+    parts = _parts(problem, axes)
+    cycles, tile = _choose(problem, axes, parts)
+    if tile.pieces is None:  # few rows wait for what they read
+        rows = sum(part.taps * problem.outputs * part.phases for part in parts)
+        blocks = sum(part.taps * ceil(problem.outputs * part.phases, problem.rows) for part in parts)
+        cycles *= 1.05 * max(1.0, (rows / 2 + 0.7 * blocks) / (0.65 * rows))
+    return cycles + 6000

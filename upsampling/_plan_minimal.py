@@ -214,7 +214,7 @@ def choose(problem: Problem, phases: list[Phases]) -> tuple[Axis, ...] | None:
     possible = [axes for axes in ways if _possible(problem, axes)]
     if not possible:
         return None
-    best = min(possible, key=lambda axes: _cycles(problem, phases, axes))
+    best = min(possible, key=lambda axes: cycles(problem, phases, axes))
     return best if worth(problem, phases, best) else None
 
 
@@ -274,10 +274,10 @@ def worth(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...]) -> boo
     """Estimate whether minimal filtering of an image is faster; not where it would be too inexact."""
     if not _exact(problem, axes):
         return False
-    return _cycles(problem, phases, axes) < COSTS[problem.wide()].worth * _cycles(problem, phases, None)
+    return cycles(problem, phases, axes) < COSTS[problem.wide()].worth * cycles(problem, phases, None)
 
 
-def _cycles(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...] | None) -> float:
+def cycles(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...] | None) -> float:
     """Estimate cycles for an image and a group, by minimal filtering, or the direct way."""
     cost = COSTS[problem.wide()]
     channels, outputs, lanes = problem.channels, problem.outputs, problem.lanes

@@ -16,6 +16,9 @@ Size = tuple[int, int, int, int, int, int]  # size, out, kernel, stride, padding
 Heads = tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 COPIES = 2**19  # bytes of a task's copies of x
 UNEQUAL = 0.1  # of a task that threads wait for the last: other processes slow one more than another
+# Products up to which the formula itself is computed (pyx/plain.pyx): some 7 us, where finding a plan and packing take
+# 25 (8 channels to 8, 4x4, k3). From 2**15 on a plan is the faster way.
+PRODUCTS = 2**13
 PACKED, PIECEWISE, TURNED, IN_PLACE = range(4)  # where tasks find weights: see pyx/tiles.pxd
 
 
@@ -46,7 +49,12 @@ def _taps_of(axis: Size, forward: bool) -> dict[int, int]:
 
 def _roundings(chain: float, chains: int) -> float:
     """Return the variance of a sum of equal chains of products, each rounded at the size that the sum has then."""
-    return chains * chain * (chain + 1) / 2 + chain * (chains * (chains + 1) / 2 - 1)
+    return chains * chain * (chain + 1) / 2 + _later(chain, chains)
+
+
+def _later(size: float, sums: float) -> float:
+    """Return the variance that comes from adding sums of so many products each, of which the first meets none."""
+    return size * (sums * (sums + 1) / 2 - 1)
 
 
 def _least(channels: int, axes: tuple[Size, ...], forward: bool) -> float:
@@ -59,16 +67,17 @@ def _least(channels: int, axes: tuple[Size, ...], forward: bool) -> float:
 
 
 @lru_cache(maxsize=512)
-def block_of(channels: int, axes: tuple[Size, ...], forward: bool) -> int:
+def block_of(channels: int, axes: tuple[Size, ...], forward: bool, folded: bool = False) -> int:
     """Return how many channels one chain of additions takes: fewer, the more taps an output has.
 
-    A short chain is more exact, a long one waits less often for sums to be put in memory and read again.
+    A short chain is more exact, a long one waits less often for sums to be put in memory and read again. Where sums are
+    `folded` a chain is of one tap.
     """
     phases = [
         (prod(taps), prod(counts))
         for taps, counts in (zip(*each, strict=True) for each in product(*(_taps_of(a, forward).items() for a in axes)))
     ]
-    block = best = 64 if max(phases)[0] <= 3 else 32
+    block = best = 64 if folded or max(phases)[0] <= 3 else 32
     if not forward and channels * max(phases)[0] <= FEW_PRODUCTS and max(phases)[0] >= MANY_TAPS:
         return block
     limit = _least(channels, axes, forward) * sum(count * (channels * taps) ** 1.5 for taps, count in phases)
@@ -79,7 +88,11 @@ def block_of(channels: int, axes: tuple[Size, ...], forward: bool) -> int:
     least = float("inf")
     while block:
         chains = ceil(channels, block)  # as if all were as long as the mean
-        variance = sum(count * _roundings(channels * taps / chains, chains) for taps, count in phases)
+        if folded:
+            of_tap = _roundings(channels / chains, chains)
+            variance = sum(count * (taps * of_tap + _later(channels, taps)) for taps, count in phases)
+        else:
+            variance = sum(count * _roundings(channels * taps / chains, chains) for taps, count in phases)
         if variance <= limit:
             return block
         if variance < least:
@@ -106,6 +119,7 @@ class Problem(NamedTuple):
     vectors: int = 0  # of a group of rows, where vectors may run along rows
     packed: bool = False  # weights are packed once for many calls
     pixels: int = 0  # of a block, where vectors run along rows
+    folds: bool = False  # sums for each tap may be folded
 
     def block(self) -> int:
         """Return the channels of a chain of additions."""
@@ -245,11 +259,12 @@ class Pass(NamedTuple):
     exchanged: bool = False  # vectors run along rows of the weights
     outs: np.ndarray = np.ones(3, np.intp)  # outputs of a lane on each axis
     minimal: bool = False  # by minimal filtering
+    folded: bool = False  # by sums for each tap
 
     def signature(self) -> bytes:
         """Return what the order of packed weights depends on, besides their shape."""
         cut = self.tile[5:] if self.exchanged else self.tile[2:3]
-        return b"".join(table.tobytes() for table in (self.parts, self.tap, self.outs, cut)) + bytes([self.exchanged])
+        return b"".join(table.tobytes() for table in (self.parts, self.tap, self.outs, cut)) + bytes([self.exchanged, self.weights])
 
 
 def cut(size: int, most: int, unit: int = 1) -> int:

@@ -1,0 +1,183 @@
+"""Plans of transposed convolution by sums for each tap, which are folded into outputs: see pyx/folded.pxd.
+
+Where a tap's sum meets few output channels, or the kernel reaches far beyond small planes, the other ways wait for what
+they read, or multiply what lies outside. Here all taps of all output channels are rows of one product, with the pixels
+of x alone; the sums are then read once for each tap.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from ._plan_tables import COPIES, IN_PLACE, PRODUCTS, Family, Pass, Phases, Problem, block_of, ceil, cut, families, ints
+
+MOST_TAPS = 256  # of a phase: as in pyx/folded.pxd
+LARGE = 4096  # pixels of an image from which the last may be a part of one
+SCRATCH = 5 * 2**18  # bytes of a task's copies, columns and sums
+
+
+class Part(NamedTuple):
+    """Phases of all axes that read the same sources."""
+
+    families: tuple[Family, ...]
+    tap: np.ndarray  # [phase, tap]: its number in the kernel
+    source: np.ndarray  # [tap, axis]
+
+
+class Box(NamedTuple):
+    """The outputs of a phase in a tile, and the output channels."""
+
+    images: int
+    size: tuple[int, ...]
+    share: int
+
+
+def _parts(problem: Problem, axes: list[Phases]) -> list[Part]:
+    kernel = [axis[2] for axis in problem.axes]
+    parts = []
+    for d, h, w in itertools.product(*map(families, axes)):
+        a, b, c = d.tap[:, None, None, :, None, None], h.tap[None, :, None, None, :, None], w.tap
+        tap = (a * kernel[1] + b) * kernel[2] + c[None, None, :, None, None, :]
+        source = np.stack(np.meshgrid(d.source, h.source, w.source, indexing="ij"), axis=-1)
+        parts.append(Part((d, h, w), tap.reshape(prod(tap.shape[:3]), -1), source.reshape(-1, 3)))
+    return parts
+
+
+def possible(problem: Problem, axes: list[Phases]) -> bool:
+    """Whether every output reads pixels one step from those of its neighbour, by several taps, but not by too many.
+
+    Images of few products may be computed by the formula, with which plans have the order of additions in common.
+    """
+    if not problem.folds or any(phases.step != 1 for phases in axes):
+        return False
+    taps = prod(int(np.diff(phases.first).max()) for phases in axes)
+    kernel = prod(axis[2] for axis in problem.axes)
+    products = problem.groups * problem.channels * problem.outputs * prod(_sizes(problem)) * kernel
+    return 1 < taps <= MOST_TAPS and products > PRODUCTS
+
+
+def cycles(problem: Problem, axes: list[Phases]) -> float:
+    """Estimate the cycles for an image, of tiles that are large."""
+    parts, kernel = _parts(problem, axes), prod(axis[2] for axis in problem.axes)
+    pixels = prod(_sizes(problem))
+    vectors = ceil(pixels, problem.lanes) if pixels < LARGE else pixels / problem.lanes
+    domain = [int(phases.counts.max()) for phases in axes]
+    task = _products(problem, problem.outputs * kernel, vectors) + _folding(problem, parts, problem.outputs, domain)
+    return problem.groups * task + 6000
+
+
+def _block(problem: Problem) -> int:
+    """Return the channels of a chain."""
+    return block_of(problem.channels, problem.axes, problem.forward, True)
+
+
+def _pixels(problem: Problem, axes: list[Phases], images: int, size: tuple[int, ...]) -> int:
+    """Return how many pixels of x a tile reads at most, as its rows are long."""
+    pixels = images * prod(
+        min(whole, n + int(phases.source.max() - phases.source.min()))
+        for phases, n, whole in zip(axes, size, _sizes(problem), strict=True)
+    )
+    pixels = ceil(pixels, problem.lanes) * problem.lanes
+    return pixels + problem.lanes if pixels * problem.itemsize % 512 == 0 else pixels
+
+
+def _sizes(problem: Problem) -> list[int]:
+    """Return those of what is read."""
+    return [axis[0 if problem.forward else 1] for axis in problem.axes]
+
+
+def _boxes(problem: Problem, domain: list[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Give the images and sizes of some tiles: of whole rows and of parts, of few pixels and of many."""
+    seen = set()
+    for most, pixels in itertools.product((2**62, 512, 128), (256, 512, 1024, 2048, 4096)):
+        width = cut(domain[3], most, problem.lanes) if domain[3] > most else domain[3]
+        left, size = max(1, pixels // width), [width]
+        for axis in (2, 1, 0):
+            whole = size[0] >= domain[axis + 1]
+            size.insert(0, cut(domain[axis], left) if whole or axis == 2 else 1)
+            left = max(1, left // size[0])
+        if tuple(size) not in seen:
+            seen.add(tuple(size))
+            yield size[0], tuple(size[1:])
+
+
+def _products(problem: Problem, rows: int, vectors: float) -> float:
+    """Estimate the cycles of so many rows and vectors of pixels, with copies of these."""
+    of_channel = vectors * (0.5 * rows + 0.9 * ceil(rows, problem.rows) + 3.6)
+    of_channel += rows * (0.5 if problem.forward else 4)
+    return problem.channels * of_channel + 1.5 * rows * vectors * ceil(problem.channels, _block(problem))
+
+
+def _folding(problem: Problem, parts: list[Part], share: int, size: Sequence[int]) -> float:
+    """Estimate the cycles of so many output channels and outputs of each phase."""
+    of_line = ceil(size[-1], problem.lanes)
+    taps = sum(part.tap.shape[1] for part in parts)
+    vectors = sum(3.5 * part.tap.size + 10 * len(part.tap) for part in parts)
+    return prod(size[:-1]) * (2 * taps + share * of_line * vectors)
+
+
+def _tile(problem: Problem, axes: list[Phases], parts: list[Part]) -> tuple[Box, int, int]:
+    """Return the cheapest of some tiles, the pitch of its rows, and the channels copied at once."""
+    domain = [problem.batch, *(int(phases.counts.max()) for phases in axes)]
+    kernel, block = prod(axis[2] for axis in problem.axes), _block(problem)
+    best, chosen = (2, 0.0), None
+    for images, size in _boxes(problem, domain):
+        pixels = _pixels(problem, axes, images, size)
+        chunk = max(block, COPIES // (pixels * problem.itemsize) // block * block)
+        chunk = min(problem.channels, chunk)
+        tiles = problem.groups * prod(map(ceil, domain, (images, *size)))
+        phases = sum(len(part.tap) for part in parts)
+        outputs = images * prod(size)
+        numbers = pixels * kernel + phases * (outputs + 2 * problem.lanes)
+        fitting = max(1, (SCRATCH // problem.itemsize - chunk * pixels) // numbers)
+        for share in {min(fitting, ceil(problem.outputs, n)) for n in (1, problem.threads, 4 * problem.threads)}:
+            share = ceil(problem.outputs, ceil(problem.outputs, share))
+            cost = _products(problem, share * kernel, pixels / problem.lanes)
+            cost += _folding(problem, parts, share, (images, *size)) + 10 * problem.channels * images * prod(size[:2])
+            large = (chunk * pixels + share * numbers) * problem.itemsize > SCRATCH
+            cost = problem.rounds(tiles * ceil(problem.outputs, share)) * (cost + 500)
+            if (large, cost) < best:
+                best, chosen = (large, cost), (Box(images, size, share), pixels, chunk)
+    assert chosen is not None
+    return chosen
+
+
+def tables(problem: Problem, axes: list[Phases]) -> Pass:
+    """Make the tables."""
+    parts = _parts(problem, axes)
+    box, pitch, chunk = _tile(problem, axes, parts)
+    where = np.empty([*(len(axis.start) for axis in axes), 2], np.intp)
+    rows, first, first_phase = [], 0, 0
+    for i, part in enumerate(parts):
+        phases, taps = part.tap.shape
+        number = np.stack((np.full(phases, i), np.arange(phases)), axis=1)
+        at = np.ix_(*(family.number for family in part.families))
+        where[at] = number.reshape(where[at].shape)
+        rows.append((taps, phases, first, first_phase, 0, 0, 0, 0, 1))
+        first += taps
+        first_phase += phases
+    sizes = [
+        (whole, 1, phases.out_step, int(phases.counts.max()), n, 0)
+        for phases, n, whole in zip(axes, box.size, _sizes(problem), strict=True)
+    ]
+    return Pass(
+        ints((box.images, box.share, chunk, 0, pitch, box.share, 1, 1)),
+        ints(sizes),
+        tuple(ints((phases.source.min(), phases.source.max())) for phases in axes),
+        tuple(ints(np.stack((phases.start, phases.counts), axis=1)) for phases in axes),
+        ints(rows),
+        ints(np.concatenate([part.source for part in parts])),
+        np.zeros(first, np.intp),
+        np.zeros(first, np.intp),
+        ints(where.reshape(-1, 2)),
+        ints(np.concatenate([part.tap.reshape(-1) for part in parts])),
+        _block(problem),
+        problem.weight_steps()[0],
+        IN_PLACE,
+        folded=True,
+    )
