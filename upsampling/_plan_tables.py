@@ -264,7 +264,8 @@ class Pass(NamedTuple):
     def signature(self) -> bytes:
         """Return what the order of packed weights depends on, besides their shape."""
         cut = self.tile[5:] if self.exchanged else self.tile[2:3]
-        return b"".join(table.tobytes() for table in (self.parts, self.tap, self.outs, cut)) + bytes([self.exchanged, self.weights])
+        tables = b"".join(table.tobytes() for table in (self.parts, self.tap, self.outs, cut))
+        return tables + bytes([self.exchanged, self.weights])
 
 
 def cut(size: int, most: int, unit: int = 1) -> int:
