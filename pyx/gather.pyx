@@ -2,12 +2,12 @@
 #
 # src, dst: bytes of (planes, D, H, W) arrays in C order of items of `size` bytes (a channels-last pixel is one item).
 # An axis has source indices, or keeps its size (None). A task owns one (plane, depth) and a band of rows of dst.
-# Of a band's rows that have the same source the others are copied from the first, but of long ones two are stored
-# together. Or rows are made in scratch, and stored past the caches.
+# Of a band's rows that have the same source two are stored together, and the others are copied. Or rows are made in
+# scratch, and stored past the caches.
 #
 # Where the vectors of a row are each made of bytes of one or two vectors of the source, these are permuted: a list says
-# for each vector where its window begins, and for each of its units (bytes, or 4 bytes) the place in the window.
-# Elsewhere items are copied one by one.
+# for each vector where its window begins, and for each of its units (bytes, or 4 bytes) the place in the window. A row's
+# last vector may overlap the one before. Elsewhere items are copied one by one.
 
 from cython.parallel cimport prange
 from libc.stdint cimport int32_t, int64_t
@@ -35,12 +35,8 @@ cdef extern from "stream.h" nogil:
 cdef enum:
     # Rows from which on a list is made for them: making it takes as long as some rows.
     MANY_ROWS = 16
-    # Bytes of a row from which on two are stored together: within a page the processor takes them for one run, and
-    # reads ahead for neither. 8x64x64x64 doubled, rows of 512 bytes: 5.3 ms, and 4.4 one after the other.
-    TWINS = 4096
-    # Bytes of a result from which on the lines of the next rows are asked for, and so rows of any length are stored
-    # together: 1x256x64x64 doubled (16 MiB) 0.5 to 0.6 ms without, 0.37 with it, 0.32 together; 3x512x512 (12 MiB) 0.20
-    # and 0.19; but 1510x1510 (9 MB) 0.12 and 0.155, 3x896x896 (9 MB) 0.12 and 0.17.
+    # Bytes of a result from which on the lines of the next rows are asked for: 1x256x64x64 doubled (16 MiB) 0.5 to 0.6 ms
+    # without, 0.32 with it; but 1510x1510 (9 MB) 0.12 and 0.155, 3x896x896 (9 MB) 0.12 and 0.17.
     FAR_RESULT = 10 << 20
     # Bytes of a source from which on items of the next row are asked for, where those of a row do not lie together: of
     # bytes 1080x1920x3 to 224x398 0.155 to 0.174 ms without that, 0.111 with it; 2160x3840x3 to 540x960 0.70 and 0.44.
@@ -52,6 +48,7 @@ cdef struct Steps:
     int windows  # vectors of a window
     Py_ssize_t bytes  # of a vector
     Py_ssize_t count
+    Py_ssize_t last  # where in a row the last step ends up: it may overlap the one before
     Py_ssize_t* begin  # where the window of each step begins
     char* places  # a vector for each step
 
@@ -127,38 +124,51 @@ cdef inline void row_by_steps(
     char* to, Py_ssize_t twin, const char* src, const Steps* steps, int unit, int windows
 ) noexcept nogil:
     """Make a row of steps.count vectors, and the same `twin` bytes after it; 0: that alone."""
-    cdef Py_ssize_t v
-    for v in range(steps.count):
-        if unit == 4:
-            pick_units(src + steps.begin[v], windows, steps.places + v * VECTOR_BYTES, to + v * VECTOR_BYTES, twin)
-        else:
-            pick_bytes(src + steps.begin[v], windows, steps.places + v * 16, to + v * 16, twin)
+    cdef Py_ssize_t v, last = steps.count - 1
+    for v in range(last):
+        step(to + v * (VECTOR_BYTES if unit == 4 else 16), twin, src, steps, v, unit, windows)
+    step(to + steps.last, twin, src, steps, last, unit, windows)
+
+
+cdef inline void step(
+    char* to, Py_ssize_t twin, const char* src, const Steps* steps, Py_ssize_t v, int unit, int windows
+) noexcept nogil:
+    if unit == 4:
+        pick_units(src + steps.begin[v], windows, steps.places + v * VECTOR_BYTES, to, twin)
+    else:
+        pick_bytes(src + steps.begin[v], windows, steps.places + v * 16, to, twin)
 
 
 cdef void list_steps(Job* job) noexcept nogil:
-    """Make the list of steps, but for what is left after whole vectors, if their windows are short enough."""
+    """Make the list of steps, if their windows are short enough."""
     cdef Steps* steps = &job.steps
     cdef const int64_t* index = job.index[2]
     cdef Py_ssize_t row_in = job.size_in[2] * job.size, size = job.size, per = steps.bytes // steps.unit
-    cdef Py_ssize_t v, i, o, unit, first, longest = 0
+    cdef Py_ssize_t v, i, o, unit, at, end, longest = 0
     for v in range(steps.count):
-        steps.begin[v] = index[v * steps.bytes // size] * size
-        longest = max(longest, (index[((v + 1) * steps.bytes - 1) // size] + 1) * size - steps.begin[v])
+        at = v * steps.bytes if v + 1 < steps.count else steps.last
+        steps.begin[v] = end = index[at // size]
+        for o in range(at // size + 1, (at + steps.bytes - 1) // size + 1):  # not in order where a row is a plane
+            steps.begin[v] = min(steps.begin[v], index[o])
+            end = max(end, index[o])
+        steps.begin[v] *= size
+        longest = max(longest, (end + 1) * size - steps.begin[v])
     steps.windows = 1 if longest <= steps.bytes else 2
     if longest > 2 * steps.bytes or row_in < steps.windows * steps.bytes:
         steps.unit = 0
         return
-    o = 0
-    unit = 0
     for v in range(steps.count):
+        at = v * steps.bytes if v + 1 < steps.count else steps.last
         steps.begin[v] = min(steps.begin[v], row_in - steps.windows * steps.bytes)
+        o = at // size
+        unit = at % size // steps.unit
         for i in range(v * per, (v + 1) * per):
             # Unit `unit` of pixel o.
-            first = (index[o] * size - steps.begin[v]) // steps.unit + unit
+            at = (index[o] * size - steps.begin[v]) // steps.unit + unit
             if steps.unit == 4:
-                (<int32_t*>steps.places)[i] = <int32_t>first
+                (<int32_t*>steps.places)[i] = <int32_t>at
             else:
-                steps.places[i] = <char>first
+                steps.places[i] = <char>at
             unit += 1
             if unit * steps.unit == size:
                 unit = 0
@@ -168,7 +178,6 @@ cdef void list_steps(Job* job) noexcept nogil:
 cdef inline void row(char* to, Py_ssize_t twin, const char* src, const Job* job, Py_ssize_t ahead) noexcept nogil:
     """Make a row of dst, and the same `twin` bytes after it, unless that is 0; the source's next is `ahead` of this."""
     cdef const Steps* steps = &job.steps
-    cdef Py_ssize_t done = 0
     if steps.unit:
         if steps.unit == 4 and steps.windows == 1:
             row_by_steps(to, twin, src, steps, 4, 1)
@@ -178,14 +187,8 @@ cdef inline void row(char* to, Py_ssize_t twin, const char* src, const Job* job,
             row_by_steps(to, twin, src, steps, 1, 1)
         else:
             row_by_steps(to, twin, src, steps, 1, 2)
-        # The item that the last vector ends in, and those after it.
-        done = steps.count * steps.bytes // job.size
-    row_of_items(
-        to + done * job.size, src, job.index[2] + done if job.index[2] != NULL else NULL, job.size_out[2] - done, job,
-        ahead,
-    )
-    if twin:
-        memcpy(to + done * job.size + twin, to + done * job.size, (job.size_out[2] - done) * job.size)
+    else:
+        row_of_items(to, src, job.index[2], job.size_out[2], job, ahead)
 
 
 cdef inline Py_ssize_t at(const int64_t* index, Py_ssize_t o) noexcept nogil:
@@ -216,7 +219,7 @@ cdef void rows(
         else:
             if job.asks:
                 ask_to_write(dst + o * length + 4096, (next - o) * length)
-            twins = job.steps.unit and next > o + 1 and (job.asks or length >= TWINS)
+            twins = job.steps.unit and next > o + 1
             row(dst + o * length, length if twins else 0, made, job, ahead)
             for k in range(o + 1 + twins, next):
                 copy_run(dst + k * length, dst + o * length, length)
@@ -271,7 +274,11 @@ cdef void plan_steps(Job* job) noexcept nogil:
         steps.bytes = 16
     else:
         return
-    steps.count = length // steps.bytes
+    if length < steps.bytes:
+        steps.unit = 0
+        return
+    steps.count = (length + steps.bytes - 1) // steps.bytes
+    steps.last = length - steps.bytes
     job.call.shared = (steps.count * (VECTOR_BYTES + <Py_ssize_t>sizeof(Py_ssize_t)) + 63) // 64 * 64
 
 

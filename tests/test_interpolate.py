@@ -188,3 +188,20 @@ def test_windows_of_single_taps_have_the_bits_of_windows_of_all(each, dtype, siz
     if not any(taken):
         pytest.skip("no axis has windows that this way is for")
     assert found == wanted
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
+@pytest.mark.parametrize("space, size", [
+    ((7, 7), (14, 14)), ((4, 5), (4, 10)), ((4, 5), (9, 5)), ((8, 8), (5, 3)), ((3, 16), (6, 40)),
+    ((2, 3, 5), (4, 3, 9)), ((2, 4, 4), (1, 8, 8)), ((40,), (31,)),
+])  # fmt: skip
+def test_nearest_of_many_small_planes(dtype, space, size):
+    """Rows of a plane are taken for one where they are short."""
+    x = (np.random.default_rng(0).standard_normal((9, 7, *space)) * 50).astype(dtype)
+    for mode in ("nearest", "nearest-exact"):
+        wanted = reference.interpolate(x, size, mode=mode)
+        np.testing.assert_array_equal(up.interpolate(x, size, mode=mode), wanted)
+        for images, channels in ((9, 7), (63, 1)):
+            planes, made = (a.reshape(images, channels, *a.shape[2:]) for a in (x, wanted))
+            last = np.moveaxis(np.ascontiguousarray(np.moveaxis(planes, 1, -1)), -1, 1)
+            np.testing.assert_array_equal(up.interpolate(last, size, mode=mode), made)

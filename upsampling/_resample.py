@@ -32,6 +32,11 @@ RING = 16
 STREAMED = 2**24
 STREAMED_COPY = 7 * 2**22
 STREAMS = _kernels.cpu.streams()
+# Bytes of a row of a copy up to which the rows of a plane are taken for one, bytes of a plane up to which that is done,
+# and planes from which on: a list is made for a whole plane.
+SHORT_ROW = 128
+SMALL_PLANE = 2**13
+MANY_PLANES = 32
 # What one tap along a row costs, in taps across rows.
 ALONG = 3
 
@@ -174,6 +179,19 @@ def _height_first(sizes: Sequence[tuple[int, int]], taps: Sequence[int], width_k
     return height_out * width_in * taps[1] + height_out * width_out * along <= width_first
 
 
+def _of_planes(
+    sizes: Sequence[tuple[int, int]], indices: Sequence[np.ndarray | None]
+) -> tuple[tuple[tuple[int, int], ...], tuple[np.ndarray | None, ...]]:
+    """Take the rows of a plane for one, so that vectors are whole where rows are shorter."""
+    depth, (height_in, height), (width_in, width) = sizes
+    down, along = (
+        np.arange(size, dtype=np.int64) if index is None else index
+        for index, size in zip(indices[1:], (height, width), strict=True)
+    )
+    places = (down[:, None] * width_in + along).reshape(-1)
+    return (depth, (1, 1), (height_in * width_in, height * width)), (indices[0], None, places)
+
+
 def gather(src: np.ndarray, dst: np.ndarray, indices: Sequence[np.ndarray | None], *, used: bool = False) -> list[Step]:
     """Write to `dst` the items of `src` at one index array for each space axis (None: the axis keeps its size).
 
@@ -189,6 +207,10 @@ def gather(src: np.ndarray, dst: np.ndarray, indices: Sequence[np.ndarray | None
     planes, sizes, steps, inner = volume(src, dst, indices)
     last = _arrays.is_channels_last(src)
     item = src.itemsize * inner
+    row = sizes[2][1] * item
+    small = row <= SHORT_ROW and sizes[1][1] * row <= SMALL_PLANE and planes * sizes[0][1] >= MANY_PLANES
+    if small and item != 3:  # whose moves are of four bytes, but where an item is the last, at the end of a row
+        sizes, steps = _of_planes(sizes, steps)
     work = dst.nbytes // 4
     streamed = STREAMS and src.nbytes + dst.nbytes >= STREAMED_COPY
     kernel = _kernels.load("gather", "bytes").gather
