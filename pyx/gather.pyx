@@ -6,8 +6,8 @@
 # scratch, and stored past the caches.
 #
 # Where the vectors of a row are each made of bytes of one or two vectors of the source, these are permuted: a list says
-# for each vector where its window begins, and for each of its units (bytes, or 4 bytes) the place in the window. A row's
-# last vector may overlap the one before. Elsewhere items are copied one by one.
+# for each vector where its window begins, and for each of its units (bytes, or 4 bytes) the place in the window. The
+# last vector of a row may overlap the one before. Elsewhere items are copied one by one.
 
 from cython.parallel cimport prange
 from libc.stdint cimport int32_t, int64_t
@@ -35,8 +35,8 @@ cdef extern from "stream.h" nogil:
 cdef enum:
     # Rows from which on a list is made for them: making it takes as long as some rows.
     MANY_ROWS = 16
-    # Bytes of a result from which on the lines of the next rows are asked for: 1x256x64x64 doubled (16 MiB) 0.5 to 0.6 ms
-    # without, 0.32 with it; but 1510x1510 (9 MB) 0.12 and 0.155, 3x896x896 (9 MB) 0.12 and 0.17.
+    # Bytes of a result from which on the lines of the next rows are asked for: 1x256x64x64 doubled (16 MiB) 0.5 to
+    # 0.6 ms without, 0.32 with it; but 1510x1510 (9 MB) 0.12 and 0.155, 3x896x896 (9 MB) 0.12 and 0.17.
     FAR_RESULT = 10 << 20
     # Bytes of a source from which on items of the next row are asked for, where those of a row do not lie together: of
     # bytes 1080x1920x3 to 224x398 0.155 to 0.174 ms without that, 0.111 with it; 2160x3840x3 to 540x960 0.70 and 0.44.
