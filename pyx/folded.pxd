@@ -37,7 +37,7 @@ cdef extern from "simd.h" nogil:
 
 cdef enum:
     MOST_TAPS = 256  # of a phase: as in _plan_folded.py
-    MOST_CHAIN = 64
+    MOST_CHAIN = 64  # channels: block_of in _plan_tables.py never gives more
     FOLDED = 4  # vectors folded at once
 
 # The pixels of x that a tile reads, on each axis; in scratch they lie one after the other.
@@ -55,7 +55,8 @@ cdef struct Reached "reached_taps":
 
 
 cdef inline Py_ssize_t pitch_of(Py_ssize_t pixels) noexcept nogil:
-    """Of rows of so many pixels: whole vectors, and not of a channel's pixels all in a few sets of the first cache."""
+    """Of rows of so many pixels, as _plan_folded.py has it for the most: whole vectors, and not such that the same pixels
+    of all channels lie in a few sets of the first cache."""
     pixels = count_of(pixels, LANES) * LANES
     return pixels + LANES if pixels * sizeof(real) % 512 == 0 else pixels
 

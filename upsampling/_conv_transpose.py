@@ -84,7 +84,7 @@ def _run_plan(
 
 
 def _apart(kernel: Any, problem: Problem) -> Any:
-    return _passes(kernel, problem._replace(merged=False, minimal=False, vectors=0, packed=False))
+    return _passes(kernel, problem._replace(merged=False, minimal=False, folds=False, vectors=0, packed=False))
 
 
 def _contract(

@@ -20,8 +20,10 @@ import numpy as np
 from . import _plan_folded as folded
 from . import _plan_minimal as minimal
 from ._plan_tables import (
+    CALL,
     COPIES,
     IN_PLACE,
+    MOST_PHASES,
     PACKED,
     PIECEWISE,
     TURNED,
@@ -43,7 +45,6 @@ from ._plan_tables import (
     places,
 )
 
-MOST_PHASES = 1024  # of all axes in one pass of the kernel
 SUMS = 2**19  # bytes of sums in a task's scratch
 NEAR = 24 * 2**10  # bytes of copies that stay in a processor's first cache,
 LONG = 16  # segments of a chain from which this matters more than that the sums stay there
@@ -57,7 +58,8 @@ DIRECT = 3  # read them in place
 THROUGH_MEMORY = 4  # tiles for which packing takes as long as packing them all once, which go through memory
 PACKING = 0.6  # cycles for a number that is packed
 UNPACKED = 2**18  # bytes of weights that a task packs at once
-FOLDED = 1.1  # times the estimate of folded sums must be less than that of the other ways
+FOLDED = 0.93  # of the estimate of folded sums must be less than that of the other ways; they are not estimated where
+AROUND = 1.2  # times as many pixels as there are are read, or fewer, by whole blocks of rows
 ALL_TAPS = 128  # most taps of a kernel of which it packs all, not those of a part: LONGEST in pyx/packing.pxd
 
 
@@ -452,18 +454,27 @@ def worth_folding(problem: Problem, axes: list[Phases], cut_axes: tuple[minimal.
 
     It depends on channels, kernel, stride and plane alone, so that the bits of an image's result do.
     """
+    parts = _parts(problem, axes)
+    if not cut_axes and folded.around(problem, axes) < AROUND and _least_rows(problem, parts) >= problem.rows:
+        return False
     alone = problem._replace(batch=1, threads=1, packed=True)
-    return FOLDED * folded.cycles(alone, axes) < _otherwise(alone, axes, cut_axes)
+    return FOLDED * folded.cycles(alone, axes) < _otherwise(alone, axes, parts, cut_axes)
 
 
-def _otherwise(problem: Problem, axes: list[Phases], cut_axes: tuple[minimal.Axis, ...] | None) -> float:
+def _least_rows(problem: Problem, parts: list[Part]) -> int:
+    return min(problem.outputs * part.phases for part in parts)
+
+
+def _otherwise(
+    problem: Problem, axes: list[Phases], parts: list[Part], cut_axes: tuple[minimal.Axis, ...] | None
+) -> float:
     """Estimate the cycles of the other ways."""
     if cut_axes:
-        return 1.1 * problem.groups * minimal.cycles(problem, axes, cut_axes) + 6000
-    parts = _parts(problem, axes)
+        return 1.1 * problem.groups * minimal.cycles(problem, axes, cut_axes) + CALL
     cycles, tile = _choose(problem, axes, parts)
-    if tile.pieces is None:  # few rows wait for what they read
+    if tile.pieces is None:
+        # Few rows wait for what they read: beside half a cycle for each, a product takes 0.7 for each block.
         rows = sum(part.taps * problem.outputs * part.phases for part in parts)
         blocks = sum(part.taps * ceil(problem.outputs * part.phases, problem.rows) for part in parts)
         cycles *= 1.05 * max(1.0, (rows / 2 + 0.7 * blocks) / (0.65 * rows))
-    return cycles + 6000
+    return cycles + CALL

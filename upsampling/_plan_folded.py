@@ -14,11 +14,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._plan_tables import COPIES, IN_PLACE, PRODUCTS, Family, Pass, Phases, Problem, block_of, ceil, cut, families, ints
+from ._plan_tables import (
+    CALL,
+    COPIES,
+    IN_PLACE,
+    MOST_PHASES,
+    PRODUCTS,
+    Family,
+    Pass,
+    Phases,
+    Problem,
+    block_of,
+    ceil,
+    cut,
+    families,
+    ints,
+)
 
 MOST_TAPS = 256  # of a phase: as in pyx/folded.pxd
-LARGE = 4096  # pixels of an image from which the last may be a part of one
-SCRATCH = 5 * 2**18  # bytes of a task's copies, columns and sums
+SCRATCH = 5 * 2**18  # most bytes of a task's copies, columns and sums,
+NEAR = 3 * 2**18  # and those that a processor's second cache holds
 
 
 class Part(NamedTuple):
@@ -29,12 +44,16 @@ class Part(NamedTuple):
     source: np.ndarray  # [tap, axis]
 
 
-class Box(NamedTuple):
-    """The outputs of a phase in a tile, and the output channels."""
+class Tile(NamedTuple):
+    """How the outputs of each phase are cut into tasks."""
 
+    cycles: float  # until all is done; infinite where it does not fit into scratch,
+    room: int  # of which it takes so many bytes
     images: int
     size: tuple[int, ...]
-    share: int
+    share: int  # output channels
+    pitch: int  # of a row of pixels
+    chunk: int  # channels copied at once
 
 
 def _parts(problem: Problem, axes: list[Phases]) -> list[Part]:
@@ -55,20 +74,26 @@ def possible(problem: Problem, axes: list[Phases]) -> bool:
     """
     if not problem.folds or any(phases.step != 1 for phases in axes):
         return False
+    if prod(len(phases.start) for phases in axes) > MOST_PHASES:
+        return False
     taps = prod(int(np.diff(phases.first).max()) for phases in axes)
     kernel = prod(axis[2] for axis in problem.axes)
     products = problem.groups * problem.channels * problem.outputs * prod(_sizes(problem)) * kernel
     return 1 < taps <= MOST_TAPS and products > PRODUCTS
 
 
+def around(problem: Problem, axes: list[Phases]) -> float:
+    """Return how many times the pixels of x the other ways read, what lies around these included."""
+    read = prod(int(phases.counts.max() + phases.source.max() - phases.source.min()) for phases in axes)
+    return read / prod(_sizes(problem))
+
+
 def cycles(problem: Problem, axes: list[Phases]) -> float:
-    """Estimate the cycles for an image, of tiles that are large."""
-    parts, kernel = _parts(problem, axes), prod(axis[2] for axis in problem.axes)
-    pixels = prod(_sizes(problem))
-    vectors = ceil(pixels, problem.lanes) if pixels < LARGE else pixels / problem.lanes
-    domain = [int(phases.counts.max()) for phases in axes]
-    task = _products(problem, problem.outputs * kernel, vectors) + _folding(problem, parts, problem.outputs, domain)
-    return problem.groups * task + 6000
+    """Estimate the cycles until all is done; infinite where no tile fits into its scratch.
+
+    What is offered for one image and thread is for more as well, so that where one fits it does for all.
+    """
+    return _tile(problem, axes, _parts(problem, axes)).cycles
 
 
 def _block(problem: Problem) -> int:
@@ -76,8 +101,8 @@ def _block(problem: Problem) -> int:
     return block_of(problem.channels, problem.axes, problem.forward, True)
 
 
-def _pixels(problem: Problem, axes: list[Phases], images: int, size: tuple[int, ...]) -> int:
-    """Return how many pixels of x a tile reads at most, as its rows are long."""
+def _pixels(problem: Problem, axes: list[Phases], images: int, size: Sequence[int]) -> int:
+    """Return how many pixels of x a tile reads at most, as rows of so many are long: pitch_of in pyx/folded.pxd."""
     pixels = images * prod(
         min(whole, n + int(phases.source.max() - phases.source.min()))
         for phases, n, whole in zip(axes, size, _sizes(problem), strict=True)
@@ -91,19 +116,23 @@ def _sizes(problem: Problem) -> list[int]:
     return [axis[0 if problem.forward else 1] for axis in problem.axes]
 
 
-def _boxes(problem: Problem, domain: list[int]) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Give the images and sizes of some tiles: of whole rows and of parts, of few pixels and of many."""
+def _boxes(problem: Problem, domain: list[int]) -> Iterator[tuple[int, ...]]:
+    """Give the sizes on (images, D, H, W) of some tiles: of whole rows and of parts, of few pixels and of many.
+
+    Those of one image are among them.
+    """
     seen = set()
-    for most, pixels in itertools.product((2**62, 512, 128), (256, 512, 1024, 2048, 4096)):
+    for batch, most, pixels in itertools.product({1, domain[0]}, (2**62, 512, 128), (256, 512, 1024, 2048, 4096)):
         width = cut(domain[3], most, problem.lanes) if domain[3] > most else domain[3]
-        left, size = max(1, pixels // width), [width]
-        for axis in (2, 1, 0):
-            whole = size[0] >= domain[axis + 1]
-            size.insert(0, cut(domain[axis], left) if whole or axis == 2 else 1)
+        left, whole, size = max(1, pixels // width), width == domain[3], [width]
+        for extent in (domain[2], domain[1], batch):
+            first = len(size) == 1
+            size.insert(0, cut(extent, left) if whole or first else 1)
             left = max(1, left // size[0])
+            whole = whole and size[0] == extent
         if tuple(size) not in seen:
             seen.add(tuple(size))
-            yield size[0], tuple(size[1:])
+            yield tuple(size)
 
 
 def _products(problem: Problem, rows: int, vectors: float) -> float:
@@ -121,36 +150,37 @@ def _folding(problem: Problem, parts: list[Part], share: int, size: Sequence[int
     return prod(size[:-1]) * (2 * taps + share * of_line * vectors)
 
 
-def _tile(problem: Problem, axes: list[Phases], parts: list[Part]) -> tuple[Box, int, int]:
-    """Return the cheapest of some tiles, the pitch of its rows, and the channels copied at once."""
+def _tile(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
+    """Return the cheapest of some tiles."""
     domain = [problem.batch, *(int(phases.counts.max()) for phases in axes)]
     kernel, block = prod(axis[2] for axis in problem.axes), _block(problem)
-    best, chosen = (2, 0.0), None
-    for images, size in _boxes(problem, domain):
+    phases = sum(len(part.tap) for part in parts)
+    best = None
+    for images, *size in _boxes(problem, domain):
         pixels = _pixels(problem, axes, images, size)
         chunk = max(block, COPIES // (pixels * problem.itemsize) // block * block)
         chunk = min(problem.channels, chunk)
         tiles = problem.groups * prod(map(ceil, domain, (images, *size)))
-        phases = sum(len(part.tap) for part in parts)
-        outputs = images * prod(size)
-        numbers = pixels * kernel + phases * (outputs + 2 * problem.lanes)
+        numbers = pixels * kernel + phases * (images * prod(size) + 2 * problem.lanes)
         fitting = max(1, (SCRATCH // problem.itemsize - chunk * pixels) // numbers)
         for share in {min(fitting, ceil(problem.outputs, n)) for n in (1, problem.threads, 4 * problem.threads)}:
             share = ceil(problem.outputs, ceil(problem.outputs, share))
-            cost = _products(problem, share * kernel, pixels / problem.lanes)
-            cost += _folding(problem, parts, share, (images, *size)) + 10 * problem.channels * images * prod(size[:2])
-            large = (chunk * pixels + share * numbers) * problem.itemsize > SCRATCH
-            cost = problem.rounds(tiles * ceil(problem.outputs, share)) * (cost + 500)
-            if (large, cost) < best:
-                best, chosen = (large, cost), (Box(images, size, share), pixels, chunk)
-    assert chosen is not None
-    return chosen
+            task = _products(problem, share * kernel, pixels / problem.lanes)
+            task += _folding(problem, parts, share, (images, *size)) + 10 * problem.channels * images * prod(size[:2])
+            room = (chunk * pixels + share * numbers) * problem.itemsize
+            if room > NEAR:
+                task *= 1.25
+            cost = problem.rounds(tiles * ceil(problem.outputs, share)) * (task + 500) + CALL
+            tile = Tile(cost if room <= SCRATCH else float("inf"), room, images, tuple(size), share, pixels, chunk)
+            best = min(best or tile, tile)
+    assert best is not None
+    return best
 
 
 def tables(problem: Problem, axes: list[Phases]) -> Pass:
     """Make the tables."""
     parts = _parts(problem, axes)
-    box, pitch, chunk = _tile(problem, axes, parts)
+    tile = _tile(problem, axes, parts)
     where = np.empty([*(len(axis.start) for axis in axes), 2], np.intp)
     rows, first, first_phase = [], 0, 0
     for i, part in enumerate(parts):
@@ -163,10 +193,10 @@ def tables(problem: Problem, axes: list[Phases]) -> Pass:
         first_phase += phases
     sizes = [
         (whole, 1, phases.out_step, int(phases.counts.max()), n, 0)
-        for phases, n, whole in zip(axes, box.size, _sizes(problem), strict=True)
+        for phases, n, whole in zip(axes, tile.size, _sizes(problem), strict=True)
     ]
     return Pass(
-        ints((box.images, box.share, chunk, 0, pitch, box.share, 1, 1)),
+        ints((tile.images, tile.share, tile.chunk, 0, tile.pitch, tile.share, 1, 1)),
         ints(sizes),
         tuple(ints((phases.source.min(), phases.source.max())) for phases in axes),
         tuple(ints(np.stack((phases.start, phases.counts), axis=1)) for phases in axes),

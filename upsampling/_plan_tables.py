@@ -15,6 +15,8 @@ Size = tuple[int, int, int, int, int, int]  # size, out, kernel, stride, padding
 
 Heads = tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]
 COPIES = 2**19  # bytes of a task's copies of x
+MOST_PHASES = 1024  # of all axes in one pass of the kernel, as in pyx/tiles.pxd
+CALL = 6000  # cycles that a call takes besides, where ways are compared that have other orders of additions
 UNEQUAL = 0.1  # of a task that threads wait for the last: other processes slow one more than another
 # Products up to which the formula itself is computed (pyx/plain.pyx): some 7 us, where finding a plan and packing take
 # 25 (8 channels to 8, 4x4, k3). From 2**15 on a plan is the faster way.
