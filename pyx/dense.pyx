@@ -13,8 +13,8 @@ lh, lw are the lengths of segments; lanes between the tile's rows are computed a
 
 Order of additions: blocks of channels, each one chain from zero (channel, then tap), the blocks' sums added in order,
 then the bias. It is the same for any tile, so tiles may depend on the number of threads. Every output has one
-writer. Where a weight is not finite, products with what lies outside are left out. Minimal filtering and folded sums have
-copies and orders of their own: see minimal.pxd and folded.pxd.
+writer. Where a weight is not finite, products with what lies outside are left out. Minimal filtering and folded sums
+have copies and orders of their own: see minimal.pxd and folded.pxd.
 """
 
 from cython.parallel cimport prange

@@ -55,8 +55,8 @@ cdef struct Reached "reached_taps":
 
 
 cdef inline Py_ssize_t pitch_of(Py_ssize_t pixels) noexcept nogil:
-    """Of rows of so many pixels, as _plan_folded.py has it for the most: whole vectors, and not such that the same pixels
-    of all channels lie in a few sets of the first cache."""
+    """Of rows of so many pixels, as _plan_folded.py has it for the most: whole vectors, and not such that the same
+    pixels of all channels lie in a few sets of the first cache."""
     pixels = count_of(pixels, LANES) * LANES
     return pixels + LANES if pixels * sizeof(real) % 512 == 0 else pixels
 
