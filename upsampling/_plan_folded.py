@@ -158,13 +158,13 @@ def _tile(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
     best = None
     for images, *size in _boxes(problem, domain):
         pixels = _pixels(problem, axes, images, size)
-        chunk = max(block, COPIES // (pixels * problem.itemsize) // block * block)
-        chunk = min(problem.channels, chunk)
         tiles = problem.groups * prod(map(ceil, domain, (images, *size)))
         numbers = pixels * kernel + phases * (images * prod(size) + 2 * problem.lanes)
-        fitting = max(1, (SCRATCH // problem.itemsize - chunk * pixels) // numbers)
+        fitting = max(1, (SCRATCH // problem.itemsize - block * pixels) // numbers)
         for share in {min(fitting, ceil(problem.outputs, n)) for n in (1, problem.threads, 4 * problem.threads)}:
             share = ceil(problem.outputs, ceil(problem.outputs, share))
+            left = min(COPIES, NEAR - share * numbers * problem.itemsize) // (pixels * problem.itemsize)
+            chunk = min(problem.channels, max(block, left // block * block))
             task = _products(problem, share * kernel, pixels / problem.lanes)
             task += _folding(problem, parts, share, (images, *size)) + 10 * problem.channels * images * prod(size[:2])
             room = (chunk * pixels + share * numbers) * problem.itemsize
