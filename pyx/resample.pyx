@@ -11,6 +11,9 @@
 # Either width comes before height (rows done are kept in a ring, none is computed twice in a task),
 # or after it; the caller chooses by sizes alone. Rows are resampled along in groups.
 #
+# Small planes are resampled LANES of them abreast: a task turns so many into rows of pixels of LANES numbers, has these
+# made into such rows of dst, in scratch, and turns them back.
+#
 # Every weighted sum, in every loop, is the chain  w0*x0, then madd(w1, x1, .), madd(w2, x2, .) ...
 # so the bits depend on neither layout, nor task, nor vector length.
 
@@ -27,6 +30,10 @@ cdef extern from "storage.h" nogil:
     const int STORED_REAL
     void row_load(real* to, const void* from_, Py_ssize_t n, int kind)
     void row_store(void* to, const real* from_, Py_ssize_t n, int kind)
+
+cdef extern from "transpose.h" nogil:
+    void transpose(
+        const real* source, Py_ssize_t source_row, Py_ssize_t rows, Py_ssize_t columns, real* to, Py_ssize_t to_row)
 
 cdef extern from "stream.h" nogil:
     void stream_row(char* to, const char* source, Py_ssize_t size)
@@ -73,6 +80,9 @@ cdef struct Job:
     Py_ssize_t row_in
     Py_ssize_t row_out
     Py_ssize_t ring  # in rows
+    # Numbers of a plane of src and of dst, where planes are resampled abreast, else 0.
+    Py_ssize_t plane_in
+    Py_ssize_t plane_out
     # How far a window of the height begins before the one of an earlier output, at most: trimmed ones may step back.
     Py_ssize_t back
 
@@ -474,32 +484,65 @@ cdef Py_ssize_t lay_out(Job* job, Py_ssize_t tile) noexcept nogil:
     return (2 * CHUNK + job.group) * job.row_in + (job.group + job.ring) * job.row_out + room
 
 
+cdef void do_abreast(const Job* job, real* memory, Py_ssize_t first) noexcept nogil:
+    """Resample up to LANES planes from `first` on; lanes without a plane are computed and not stored."""
+    cdef Job one = job[0]
+    cdef Py_ssize_t planes = min(<Py_ssize_t>LANES, job.planes - first), t = 0, task
+    cdef const real* src = <const real*>job.src + first * job.plane_in
+    cdef real* dst = <real*>job.dst + first * job.plane_out
+    cdef real* made = memory + job.plane_in * LANES
+    while t < job.plane_in:
+        transpose(src + t, job.plane_in, planes, min(<Py_ssize_t>LANES, job.plane_in - t), memory + t * LANES, LANES)
+        t += LANES
+    one.src = <const char*>memory
+    one.dst = <char*>made
+    for task in range(job.depth.size_out * job.bands * job.tiles):
+        do_task(&one, made + job.plane_out * LANES, task)
+    t = 0
+    while t < job.plane_out:
+        transpose(made + t * LANES, LANES, min(<Py_ssize_t>LANES, job.plane_out - t), planes, dst + t, job.plane_out)
+        t += LANES
+
+
+cdef void do_any(Job* job, real* memory, Py_ssize_t task) noexcept nogil:
+    if stopped(&job.call):
+        return
+    if job.plane_in:
+        do_abreast(job, memory, task * LANES)
+    else:
+        do_task(job, memory, task)
+
+
+cdef Py_ssize_t tasks_of(const Job* job) noexcept nogil:
+    if job.plane_in:
+        return (job.planes + LANES - 1) // LANES
+    return job.planes * job.depth.size_out * job.bands * job.tiles
+
+
 cdef void run(Call* call) noexcept nogil:
     cdef Job* job = <Job*>call
-    cdef Py_ssize_t task, tasks = job.planes * job.depth.size_out * job.bands * job.tiles
+    cdef Py_ssize_t task, tasks = tasks_of(job)
     job.src = <const char*>call.array[0]
     job.dst = <char*>call.array[1]
     if call.threads == 1:  # past OpenMP, which takes 0.25 us to run one thread: as long as a tiny call
         for task in range(tasks):
-            if not stopped(call):
-                do_task(job, <real*>call_scratch(call), task)
+            do_any(job, <real*>call_scratch(call), task)
         return
     for task in prange(tasks, num_threads=call.threads, schedule="static"):
-        if not stopped(call):
-            do_task(job, <real*>call_scratch(call), task)
+        do_any(job, <real*>call_scratch(call), task)
 
 
 def resample(
     const unsigned char[::1] src, unsigned char[::1] dst, int kind, int item, Py_ssize_t planes, tuple sizes,
     Py_ssize_t inner, tuple tables, tuple spread, bint height_first, Py_ssize_t band, Py_ssize_t tile,
-    bint streamed, int num_threads
+    bint streamed, bint abreast, int num_threads
 ):
     """Resample (planes, D, H, W, inner) elements; see the head of this file.
 
     sizes: three pairs (size in, size out). tables: for each axis (start, count, weights), or three None. spread: the
     width's table by elements (see along.pxd), or None. `band` is the number of rows of a task, `tile` about its
-    number of elements in a row. A result that is `streamed` is stored past the caches. Raises MemoryError where there
-    is no scratch.
+    number of elements in a row. A result that is `streamed` is stored past the caches. Planes of single numbers may be
+    resampled `abreast`; `inner` is then LANES. Raises MemoryError where there is no scratch.
     """
     cdef Job job
     job.call.array[0] = <void*>&src[0]
@@ -510,6 +553,8 @@ def resample(
         sizes = (sizes[0], sizes[1], (sizes[2][0] * inner, sizes[2][1] * inner))
         inner = 1
     job.planes = planes
+    job.plane_in = sizes[0][0] * sizes[1][0] * sizes[2][0] * inner // LANES if abreast else 0
+    job.plane_out = sizes[0][1] * sizes[1][1] * sizes[2][1] * inner // LANES
     job.depth = axis_of(tables[0], sizes[0], inner)
     job.height = axis_of(tables[1], sizes[1], inner)
     job.width = axis_of(tables[2], sizes[2], inner)
@@ -530,7 +575,8 @@ def resample(
     if job.together and job.in_place and job.far:
         job.width.ahead = rows_apart(&job.height) * job.stride_in
     job.call.shared = 0
-    job.call.each = (lay_out(&job, tile) * <Py_ssize_t>sizeof(real) + 63) // 64 * 64
-    job.call.threads = <int>min(num_threads, planes * job.depth.size_out * job.bands * job.tiles)
+    job.call.each = lay_out(&job, tile) + (job.plane_in + job.plane_out) * LANES if abreast else lay_out(&job, tile)
+    job.call.each = (job.call.each * <Py_ssize_t>sizeof(real) + 63) // 64 * 64
+    job.call.threads = <int>min(num_threads, tasks_of(&job))
     if perform(&job.call, sizeof(job), run):
         keep((tables, spread))

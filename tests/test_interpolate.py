@@ -7,7 +7,7 @@ import pytest
 from forgetting import forget_plans
 
 import upsampling as up
-from upsampling import _plan_resample, reference
+from upsampling import _plan_resample, _resample, reference
 from upsampling._plan_resample import Axis
 
 
@@ -205,3 +205,35 @@ def test_nearest_of_many_small_planes(dtype, space, size):
             planes, made = (a.reshape(images, channels, *a.shape[2:]) for a in (x, wanted))
             last = np.moveaxis(np.ascontiguousarray(np.moveaxis(planes, 1, -1)), -1, 1)
             np.testing.assert_array_equal(up.interpolate(last, size, mode=mode), made)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("space, size, mode, more", [
+    ((7, 7), (14, 14), "bilinear", {}), ((4, 5), (4, 10), "bilinear", {}), ((4, 5), (9, 5), "bicubic", {}),
+    ((8, 8), (5, 3), "area", {}), ((3, 16), (6, 9), "bilinear", {"align_corners": True}),
+    ((1, 2), (3, 1), "bicubic", {}), ((2, 3, 5), (4, 3, 9), "trilinear", {}), ((2, 4, 4), (1, 8, 8), "trilinear", {}),
+    ((9, 8), (4, 3), "bilinear", {"antialias": True}), ((6, 7), (13, 20), "lanczos", {"antialias": True}),
+])  # fmt: skip
+def test_many_small_planes(monkeypatch, dtype, space, size, mode, more):
+    """Planes that are resampled abreast have the bits that they have one by one, and so have their gradients."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 37, *space)).astype(dtype)
+    x[1, 5], x[2, 36] = np.nan, np.inf
+    monkeypatch.setattr(_resample, "SHORT_ROWS", 100)
+    forget_plans()
+    y = up.interpolate(x, size, mode=mode, **more)
+    g = rng.standard_normal(y.shape).astype(dtype)
+    dx = up.interpolate_backward(g, x.shape, size, mode=mode, **more)
+    for threads in (1, 2, 5):
+        with up.num_threads(threads):
+            np.testing.assert_array_equal(up.interpolate(x, size, mode=mode, **more), y)
+    calls = []
+    small = _resample._are_small
+    monkeypatch.setattr(_resample, "_are_small", lambda *given: calls.append(small(*given)) or False)
+    forget_plans()
+    np.testing.assert_array_equal(y, up.interpolate(x, size, mode=mode, **more))
+    np.testing.assert_array_equal(dx, up.interpolate_backward(g, x.shape, size, mode=mode, **more))
+    assert set(calls) == {space[:-1] != size[:-1]}
+    forget_plans()
+    wanted = reference.interpolate(x[:1], size, mode=mode, **more)
+    np.testing.assert_allclose(y[:1], wanted, rtol=1e-4 if dtype == np.float32 else 1e-12, atol=1e-5)

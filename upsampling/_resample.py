@@ -37,6 +37,10 @@ STREAMS = _kernels.cpu.streams()
 SHORT_ROW = 128
 SMALL_PLANE = 2**13
 MANY_PLANES = 32
+# Vectors up to which rows are short, and bytes up to which LANES planes and their results are small: such planes are
+# resampled abreast.
+SHORT_ROWS = 5
+ABREAST = 2**19
 # What one tap along a row costs, in taps across rows.
 ALONG = 3
 
@@ -104,11 +108,14 @@ def resample(
     kind = 0 if src.dtype == real else 1 if src.dtype == np.float32 else KINDS[src.dtype.name]
     planes, sizes, steps, inner = volume(src, dst, tables)
     taps = [1 if table is None else table.weights.shape[1] for table in steps]
-    row = sizes[2][1] * inner
     last = _arrays.is_channels_last(src)
     work = dst.size * (1 + sum(taps))
     threads = threads_for(work)
     kernel = _kernels.load("resample", f"f{8 * real.itemsize}")
+    lanes, longest = kernel.lanes()
+    if abreast := kind == 0 and inner == 1 and _are_small(planes, sizes, lanes, real.itemsize):
+        inner = lanes
+    row = sizes[2][1] * inner
     arguments = (
         memory(src, last),
         memory(dst, last),
@@ -118,15 +125,22 @@ def resample(
         sizes,
         inner,
         tuple((None,) * 3 if t is None else (t.start, t.count, t.weights.astype(real, copy=False)) for t in steps),
-        _spread(steps[2], inner, real, *kernel.lanes()),
+        _spread(steps[2], inner, real, lanes, longest),
         _height_first(sizes, taps, steps[2] is None),
-        _band(planes * sizes[0][1], sizes[1][1], taps[1], row, threads),
+        sizes[1][1] if abreast else _band(planes * sizes[0][1], sizes[1][1], taps[1], row, threads),
         TILE,
-        used and STREAMS and dst.nbytes >= STREAMED,
+        used and STREAMS and dst.nbytes >= STREAMED and not abreast,
+        abreast,
         threads,
     )
     kernel.resample(*arguments)
     return [] if STREAMS and dst.nbytes >= STREAMED else [(kernel.resample, arguments, work)]
+
+
+def _are_small(planes: int, sizes: Sequence[tuple[int, int]], lanes: int, itemsize: int) -> bool:
+    """Return whether planes are resampled abreast: they are many, small, and of short rows."""
+    pixels = prod(size for size, _ in sizes) + prod(size for _, size in sizes)
+    return planes >= lanes and max(sizes[2]) <= SHORT_ROWS * lanes and pixels * lanes * itemsize <= ABREAST
 
 
 def _spread(table: AxisTable | None, inner: int, real: np.dtype, lanes: int, longest: int) -> tuple[Any, ...] | None:
