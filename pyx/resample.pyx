@@ -11,8 +11,8 @@
 # Either width comes before height (rows done are kept in a ring, none is computed twice in a task),
 # or after it; the caller chooses by sizes alone. Rows are resampled along in groups.
 #
-# Small planes are resampled LANES of them abreast: a task turns so many into rows of pixels of LANES numbers, has these
-# made into such rows of dst, in scratch, and turns them back.
+# Small planes are resampled LANES of them abreast: a task turns so many into pixels of LANES numbers, has these made
+# into such pixels of dst, in scratch, and turns them back.
 #
 # Every weighted sum, in every loop, is the chain  w0*x0, then madd(w1, x1, .), madd(w2, x2, .) ...
 # so the bits depend on neither layout, nor task, nor vector length.
@@ -484,24 +484,47 @@ cdef Py_ssize_t lay_out(Job* job, Py_ssize_t tile) noexcept nogil:
     return (2 * CHUNK + job.group) * job.row_in + (job.group + job.ring) * job.row_out + room
 
 
+cdef void turn_in(const Job* job, Py_ssize_t first, Py_ssize_t planes, real* room, real* to) noexcept nogil:
+    """Write some planes of src as pixels of LANES numbers; what is not stored as it is computed goes through `room`."""
+    cdef const char* src = job.src + first * job.plane_in * job.item
+    cdef const real* found = <const real*>src
+    cdef Py_ssize_t n, t = 0
+    if job.kind != STORED_REAL:
+        found = room
+        for n in range(planes):
+            row_load(room + n * job.plane_in, src + n * job.plane_in * job.item, job.plane_in, job.kind)
+    while t < job.plane_in:
+        transpose(found + t, job.plane_in, planes, min(<Py_ssize_t>LANES, job.plane_in - t), to + t * LANES, LANES)
+        t += LANES
+
+
+cdef void turn_out(const Job* job, const real* made, Py_ssize_t first, Py_ssize_t planes, real* room) noexcept nogil:
+    """Write pixels of LANES numbers to some planes of dst."""
+    cdef char* dst = job.dst + first * job.plane_out * job.item
+    cdef real* to = <real*>dst if job.kind == STORED_REAL else room
+    cdef Py_ssize_t n, t = 0
+    while t < job.plane_out:
+        transpose(made + t * LANES, LANES, min(<Py_ssize_t>LANES, job.plane_out - t), planes, to + t, job.plane_out)
+        t += LANES
+    if job.kind != STORED_REAL:
+        for n in range(planes):
+            row_store(dst + n * job.plane_out * job.item, room + n * job.plane_out, job.plane_out, job.kind)
+
+
 cdef void do_abreast(const Job* job, real* memory, Py_ssize_t first) noexcept nogil:
     """Resample up to LANES planes from `first` on; lanes without a plane are computed and not stored."""
     cdef Job one = job[0]
-    cdef Py_ssize_t planes = min(<Py_ssize_t>LANES, job.planes - first), t = 0, task
-    cdef const real* src = <const real*>job.src + first * job.plane_in
-    cdef real* dst = <real*>job.dst + first * job.plane_out
+    cdef Py_ssize_t planes = min(<Py_ssize_t>LANES, job.planes - first), task
     cdef real* made = memory + job.plane_in * LANES
-    while t < job.plane_in:
-        transpose(src + t, job.plane_in, planes, min(<Py_ssize_t>LANES, job.plane_in - t), memory + t * LANES, LANES)
-        t += LANES
+    cdef real* room = made + job.plane_out * LANES
+    turn_in(job, first, planes, room, memory)
     one.src = <const char*>memory
     one.dst = <char*>made
+    one.kind = STORED_REAL
+    one.item = sizeof(real)
     for task in range(job.depth.size_out * job.bands * job.tiles):
-        do_task(&one, made + job.plane_out * LANES, task)
-    t = 0
-    while t < job.plane_out:
-        transpose(made + t * LANES, LANES, min(<Py_ssize_t>LANES, job.plane_out - t), planes, dst + t, job.plane_out)
-        t += LANES
+        do_task(&one, room, task)
+    turn_out(job, made, first, planes, room)
 
 
 cdef void do_any(Job* job, real* memory, Py_ssize_t task) noexcept nogil:
@@ -569,13 +592,16 @@ def resample(
     job.stride_in = job.width.size_in * inner
     job.stride_out = job.width.size_out * inner
     # Rows shorter than a window are copied to where more can be read.
-    job.in_place = kind == STORED_REAL and job.stride_in >= job.width.windows * LANES
+    job.in_place = (kind == STORED_REAL or abreast) and job.stride_in >= job.width.windows * LANES
     job.together = job.height_first and reads_less_together(&job)
     job.far = src.shape[0] >= FAR_SOURCE
     if job.together and job.in_place and job.far:
         job.width.ahead = rows_apart(&job.height) * job.stride_in
     job.call.shared = 0
-    job.call.each = lay_out(&job, tile) + (job.plane_in + job.plane_out) * LANES if abreast else lay_out(&job, tile)
+    job.call.each = lay_out(&job, tile)
+    if abreast:
+        job.call.each = max(job.call.each, max(job.plane_in, job.plane_out) * LANES if kind != STORED_REAL else 0)
+        job.call.each += (job.plane_in + job.plane_out) * LANES
     job.call.each = (job.call.each * <Py_ssize_t>sizeof(real) + 63) // 64 * 64
     job.call.threads = <int>min(num_threads, tasks_of(&job))
     if perform(&job.call, sizeof(job), run):

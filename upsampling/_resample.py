@@ -113,7 +113,7 @@ def resample(
     threads = threads_for(work)
     kernel = _kernels.load("resample", f"f{8 * real.itemsize}")
     lanes, longest = kernel.lanes()
-    if abreast := kind == 0 and inner == 1 and _are_small(planes, sizes, lanes, real.itemsize):
+    if abreast := inner == 1 and _are_small(planes, sizes, lanes, real.itemsize):
         inner = lanes
     row = sizes[2][1] * inner
     arguments = (
