@@ -2,8 +2,8 @@
 #
 # src, dst: bytes of (planes, D, H, W) arrays in C order of items of `size` bytes (a channels-last pixel is one item).
 # An axis has source indices, or keeps its size (None). A task owns one (plane, depth) and a band of rows of dst.
-# Of a band's rows that have the same source two are stored together, and the others are copied. Or rows are made in
-# scratch, and stored past the caches.
+# Of a band's rows that have the same source two are stored together, where there is a list (see below), and the others
+# are copied. Or rows are made in scratch, and stored past the caches.
 #
 # Where the vectors of a row are each made of bytes of one or two vectors of the source, these are permuted: a list says
 # for each vector where its window begins, and for each of its units (bytes, or 4 bytes) the place in the window. The
@@ -81,7 +81,7 @@ cdef inline void items(
 cdef inline void threes(
     char* to, const char* src, const int64_t* index, Py_ssize_t n, Py_ssize_t size_in, Py_ssize_t ahead
 ) noexcept nogil:
-    """Copy items of three bytes by moves of four, but for those at the ends of the rows."""
+    """Copy items of three bytes by moves of four, but for those at the ends of the rows: indices must be in order."""
     cdef Py_ssize_t whole = n - 1, i
     while whole > 0 and index[whole - 1] >= size_in - 1:
         whole -= 1
@@ -280,6 +280,11 @@ cdef void plan_steps(Job* job) noexcept nogil:
     steps.count = (length + steps.bytes - 1) // steps.bytes
     steps.last = length - steps.bytes
     job.call.shared = (steps.count * (VECTOR_BYTES + <Py_ssize_t>sizeof(Py_ssize_t)) + 63) // 64 * 64
+
+
+def vector():
+    """How many bytes a vector has."""
+    return VECTOR_BYTES
 
 
 def gather(

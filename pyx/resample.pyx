@@ -80,7 +80,7 @@ cdef struct Job:
     Py_ssize_t row_in
     Py_ssize_t row_out
     Py_ssize_t ring  # in rows
-    # Numbers of a plane of src and of dst, where planes are resampled abreast, else 0.
+    # Numbers of a plane of src and of dst where planes are resampled abreast, else 0.
     Py_ssize_t plane_in
     Py_ssize_t plane_out
     # How far a window of the height begins before the one of an earlier output, at most: trimmed ones may step back.
@@ -511,27 +511,36 @@ cdef void turn_out(const Job* job, const real* made, Py_ssize_t first, Py_ssize_
             row_store(dst + n * job.plane_out * job.item, room + n * job.plane_out, job.plane_out, job.kind)
 
 
-cdef void do_abreast(const Job* job, real* memory, Py_ssize_t first) noexcept nogil:
-    """Resample up to LANES planes from `first` on; lanes without a plane are computed and not stored."""
+cdef Job of_pixels(const Job* job) noexcept nogil:
+    """The job by which the planes of a task are resampled abreast. Nobody stops it: its tasks are small."""
     cdef Job one = job[0]
+    one.call.cancel = NULL
+    one.call.ask = NULL
+    one.call.stop = 0
+    one.kind = STORED_REAL
+    one.item = sizeof(real)
+    return one
+
+
+cdef void do_abreast(const Job* job, const Job* pixels, real* memory, Py_ssize_t first) noexcept nogil:
+    """Resample up to LANES planes from `first` on; lanes without a plane are computed and not stored."""
+    cdef Job one = pixels[0]
     cdef Py_ssize_t planes = min(<Py_ssize_t>LANES, job.planes - first), task
     cdef real* made = memory + job.plane_in * LANES
     cdef real* room = made + job.plane_out * LANES
     turn_in(job, first, planes, room, memory)
     one.src = <const char*>memory
     one.dst = <char*>made
-    one.kind = STORED_REAL
-    one.item = sizeof(real)
     for task in range(job.depth.size_out * job.bands * job.tiles):
         do_task(&one, room, task)
     turn_out(job, made, first, planes, room)
 
 
-cdef void do_any(Job* job, real* memory, Py_ssize_t task) noexcept nogil:
+cdef void do_any(Job* job, const Job* pixels, real* memory, Py_ssize_t task) noexcept nogil:
     if stopped(&job.call):
         return
     if job.plane_in:
-        do_abreast(job, memory, task * LANES)
+        do_abreast(job, pixels, memory, task * LANES)
     else:
         do_task(job, memory, task)
 
@@ -545,14 +554,17 @@ cdef Py_ssize_t tasks_of(const Job* job) noexcept nogil:
 cdef void run(Call* call) noexcept nogil:
     cdef Job* job = <Job*>call
     cdef Py_ssize_t task, tasks = tasks_of(job)
+    cdef Job pixels
     job.src = <const char*>call.array[0]
     job.dst = <char*>call.array[1]
+    if job.plane_in:
+        pixels = of_pixels(job)
     if call.threads == 1:  # past OpenMP, which takes 0.25 us to run one thread: as long as a tiny call
         for task in range(tasks):
-            do_any(job, <real*>call_scratch(call), task)
+            do_any(job, &pixels, <real*>call_scratch(call), task)
         return
     for task in prange(tasks, num_threads=call.threads, schedule="static"):
-        do_any(job, <real*>call_scratch(call), task)
+        do_any(job, &pixels, <real*>call_scratch(call), task)
 
 
 def resample(
@@ -571,13 +583,17 @@ def resample(
     job.call.array[0] = <void*>&src[0]
     job.call.array[1] = <void*>&dst[0]
     job.call.read = job.call.written = 1
+    job.plane_in = job.plane_out = 0
+    if abreast:
+        if inner != LANES:
+            raise ValueError(f"inner must be {LANES} where planes are abreast, got {inner}")
+        job.plane_in = sizes[0][0] * sizes[1][0] * sizes[2][0]
+        job.plane_out = sizes[0][1] * sizes[1][1] * sizes[2][1]
     if tables[2][0] is None:
         # Where the width is kept, its pixels need not be told apart.
         sizes = (sizes[0], sizes[1], (sizes[2][0] * inner, sizes[2][1] * inner))
         inner = 1
     job.planes = planes
-    job.plane_in = sizes[0][0] * sizes[1][0] * sizes[2][0] * inner // LANES if abreast else 0
-    job.plane_out = sizes[0][1] * sizes[1][1] * sizes[2][1] * inner // LANES
     job.depth = axis_of(tables[0], sizes[0], inner)
     job.height = axis_of(tables[1], sizes[1], inner)
     job.width = axis_of(tables[2], sizes[2], inner)

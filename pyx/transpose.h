@@ -199,9 +199,10 @@ static __attribute__((noinline, unused)) void interleave(const real **from, ptrd
     }
 }
 
-/* to[j * to_row + i] = from[i * from_row + j] for i < rows and j < columns, at most LANES of each. */
-static inline void transpose(const real *from, ptrdiff_t from_row, ptrdiff_t rows, ptrdiff_t columns, real *to,
-                             ptrdiff_t to_row) {
+/* to[j * to_row + i] = from[i * from_row + j] for i < rows and j < columns, at most LANES of each. Out of line, for it is
+ * long. */
+static __attribute__((noinline, unused)) void transpose(const real *from, ptrdiff_t from_row, ptrdiff_t rows,
+                                                        ptrdiff_t columns, real *to, ptrdiff_t to_row) {
     vec v[LANES];
     if (rows == LANES && columns == LANES) {
         for (int i = 0; i < LANES; i++) v[i] = vload(from + i * from_row);

@@ -44,6 +44,7 @@ def work(number: int) -> None:
         n = 5 + (i + number) % 40  # sizes that are in the caches, that are not, and that drive others out
         z = np.ones((1, 2, n, n), np.float32)
         up.interpolate(z, size=(n + 3, n + 5), mode="bicubic")
+        up.interpolate(np.ones((1, 70, 3, n % 9 + 1), np.float32), size=(20, 9), mode="bilinear")  # abreast
         up.resize(np.ones((n, n, 3), np.uint8), (n + 4, n + 4))
         up.max_unpool2d(*up.max_pool2d(z, 2, return_indices=True), 2)
         own = kernels.plan("interpolate", channels=2, input=(n, n), output=(n + 1, n + 1))

@@ -202,6 +202,10 @@ LONG_CALLS = {
         "ones(1, 4, 1000, 1000),",
         "up.interpolate(*arrays, size=(8000, 8000), mode='lanczos', antialias=True)",
     ),
+    "small planes": (
+        "ones(1, 40000, 8, 28),",
+        "[up.interpolate(*arrays, size=(60, 56), mode='bicubic') for _ in '0123']",
+    ),
     "resize": ("ones(3000, 3000, 3).astype(np.uint16),", "up.resize(*arrays, (12000, 9000), mode='lanczos')"),
     "max_pool": ("ones(1, 64, 1500, 1500),", "up.max_pool2d(*arrays, 15, 1, return_indices=True)"),
     "nearest": ("ones(1, 4, 1000, 1000),", "up.interpolate(*arrays, size=(8000, 8000))"),

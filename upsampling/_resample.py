@@ -193,17 +193,22 @@ def _height_first(sizes: Sequence[tuple[int, int]], taps: Sequence[int], width_k
     return height_out * width_in * taps[1] + height_out * width_out * along <= width_first
 
 
-def _of_planes(
-    sizes: Sequence[tuple[int, int]], indices: Sequence[np.ndarray | None]
-) -> tuple[tuple[tuple[int, int], ...], tuple[np.ndarray | None, ...]]:
-    """Take the rows of a plane for one, so that vectors are whole where rows are shorter."""
-    depth, (height_in, height), (width_in, width) = sizes
-    down, along = (
-        np.arange(size, dtype=np.int64) if index is None else index
-        for index, size in zip(indices[1:], (height, width), strict=True)
-    )
+def _places(sizes: Sequence[tuple[int, int]], steps: Sequence[np.ndarray | None], item: int, step: int) -> Any:
+    """Return where in a plane its results' items are, for planes whose rows are taken for one; None where they are not.
+
+    Vectors of `step` bytes are each made out of two of the source at most: not so where one holds the end of a long row
+    and its beginning again.
+    """
+    (_, height), (width_in, width) = sizes[1:]
+    down, along = steps[1:]
+    if along is None or step % item or height * width * item < step:
+        return None
+    down = np.arange(height, dtype=np.int64) if down is None else down
     places = (down[:, None] * width_in + along).reshape(-1)
-    return (depth, (1, 1), (height_in * width_in, height * width)), (indices[0], None, places)
+    first = np.minimum(np.arange(0, len(places), step // item), len(places) - step // item)
+    of_vector = places[first[:, None] + np.arange(step // item)]
+    near = bool(((np.ptp(of_vector, axis=1) + 1) * item <= 2 * step).all())
+    return places if near or width * item < step else None
 
 
 def gather(src: np.ndarray, dst: np.ndarray, indices: Sequence[np.ndarray | None], *, used: bool = False) -> list[Step]:
@@ -221,13 +226,15 @@ def gather(src: np.ndarray, dst: np.ndarray, indices: Sequence[np.ndarray | None
     planes, sizes, steps, inner = volume(src, dst, indices)
     last = _arrays.is_channels_last(src)
     item = src.itemsize * inner
-    row = sizes[2][1] * item
-    small = row <= SHORT_ROW and sizes[1][1] * row <= SMALL_PLANE and planes * sizes[0][1] >= MANY_PLANES
-    if small and item != 3:  # whose moves are of four bytes, but where an item is the last, at the end of a row
-        sizes, steps = _of_planes(sizes, steps)
+    module = _kernels.load("gather", "bytes")
+    kernel, row = module.gather, sizes[2][1] * item
+    if row <= SHORT_ROW and sizes[1][1] * row <= SMALL_PLANE and planes * sizes[0][1] >= MANY_PLANES:
+        places = _places(sizes, steps, item, 16 if item % 4 else module.vector())
+        if places is not None:
+            sizes = (sizes[0], (1, 1), (sizes[1][0] * sizes[2][0], len(places)))
+            steps = (steps[0], None, places)
     work = dst.nbytes // 4
     streamed = STREAMS and src.nbytes + dst.nbytes >= STREAMED_COPY
-    kernel = _kernels.load("gather", "bytes").gather
     arguments = (
         memory(src, last),
         memory(dst, last),
