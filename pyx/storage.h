@@ -109,7 +109,8 @@ ROW_STORE_INTEGER(i8, int8_t, -128, 127)
 ROW_STORE_INTEGER(u16, uint16_t, 0, 65535)
 ROW_STORE_INTEGER(i16, int16_t, -32768, 32767)
 
-static inline void row_load(real *to, const void *from, ptrdiff_t n, int kind) {
+/* A row of any of them. Out of line, for these are long. */
+static __attribute__((noinline, unused)) void row_load(real *to, const void *from, ptrdiff_t n, int kind) {
     switch (kind) {
     case STORED_F32: load_f32(to, from, n); break;
     case STORED_F16: load_f16(to, from, n); break;
@@ -121,7 +122,7 @@ static inline void row_load(real *to, const void *from, ptrdiff_t n, int kind) {
     default: memcpy(to, from, (size_t)n * sizeof(real));
     }
 }
-static inline void row_store(void *to, const real *from, ptrdiff_t n, int kind) {
+static __attribute__((noinline, unused)) void row_store(void *to, const real *from, ptrdiff_t n, int kind) {
     switch (kind) {
     case STORED_F32: store_f32(to, from, n); break;
     case STORED_F16: store_f16(to, from, n); break;
