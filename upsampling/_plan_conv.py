@@ -9,7 +9,7 @@ phase, in which tap k of output i reads grad[i * s + k * d - p].
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from math import gcd, lcm, prod
@@ -29,6 +29,7 @@ from ._plan_tables import (
     TURNED,
     Family,
     Layout,
+    Part,
     Pass,
     Phases,
     Pieces,
@@ -42,7 +43,10 @@ from ._plan_tables import (
     ints,
     lanes_of,
     layouts_of,
+    part_of,
     places,
+    places_of_phases,
+    sources_of,
 )
 
 SUMS = 2**19  # bytes of sums in a task's scratch
@@ -108,30 +112,12 @@ def _all_in_one(phases: Phases) -> Family:
     return Family(number, source, tap)
 
 
-class Part(NamedTuple):
-    """Phases of all axes that are computed together, and their taps."""
-
-    families: tuple[Family, ...]
-    phases: int
-    taps: int
-    tap: np.ndarray  # [phase, tap]: its number in the kernel, or -1
-
-
-def _part(families: tuple[Family, ...], kernel: Sequence[int]) -> Part:
-    """Combine families of three axes."""
-    d, h, w = (family.tap for family in families)
-    d, h, w = d[:, None, None, :, None, None], h[None, :, None, None, :, None], w[None, None, :, None, None, :]
-    tap = np.where((d < 0) | (h < 0) | (w < 0), -1, (d * kernel[1] + h) * kernel[2] + w)
-    phases, taps = prod(tap.shape[:3]), prod(tap.shape[3:])
-    return Part(families, phases, taps, tap.reshape(phases, taps))
-
-
 def _parts(problem: Problem, axes: list[Phases]) -> list[Part]:
     """Part the phases; together where output channels are so few that products wait for what they read."""
     kernel = [axis[2] for axis in problem.axes]
-    parts = [_part(families, kernel) for families in itertools.product(*map(families, axes))]
+    parts = [part_of(families, kernel) for families in itertools.product(*map(families, axes))]
     if problem.merged and problem.forward and problem.outputs < 4 and len(parts) > 1:
-        merged = _part(tuple(map(_all_in_one, axes)), kernel)
+        merged = part_of(tuple(map(_all_in_one, axes)), kernel)
         if _rate(problem, [merged]) < 0.9 * _rate(problem, parts):
             return [merged]
     return parts
@@ -393,20 +379,14 @@ def _pass(problem: Problem, axes: list[Phases]) -> Pass:
     """Make the tables of a pass."""
     parts = _parts(problem, axes)
     _, tile = _choose(problem, axes, parts)
-    where = np.empty([*(len(axis.start) for axis in axes), 2], np.intp)
-    for i, part in enumerate(parts):
-        where[np.ix_(*(family.number for family in part.families))] = np.stack(
-            (np.full(part.phases, i), np.arange(part.phases)), axis=1
-        ).reshape(*(len(family.number) for family in part.families), 2)
-    sources = [np.stack(np.meshgrid(*(f.source for f in part.families), indexing="ij"), axis=-1) for part in parts]
     rows, weight_at, weights = _weights(problem, tile, parts)
     return Pass(
         *axis_tables(problem, axes, tile),
         ints(rows),
-        ints(np.concatenate([source.reshape(-1, 3) for source in sources])),
+        sources_of(parts),
         ints(np.concatenate([places([f.source for f in part.families], tile) for part in parts])),
         ints(np.concatenate(weight_at)),
-        ints(where.reshape(-1, 2)),
+        places_of_phases(axes, parts),
         ints(np.concatenate([part.tap.reshape(-1) for part in parts])),
         problem.block(),
         problem.weight_steps()[0] if tile.weights else weights,

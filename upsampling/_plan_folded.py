@@ -20,7 +20,7 @@ from ._plan_tables import (
     IN_PLACE,
     MOST_PHASES,
     PRODUCTS,
-    Family,
+    Part,
     Pass,
     Phases,
     Problem,
@@ -29,19 +29,14 @@ from ._plan_tables import (
     cut,
     families,
     ints,
+    part_of,
+    places_of_phases,
+    sources_of,
 )
 
 MOST_TAPS = 256  # of a phase: as in pyx/folded.pxd
 SCRATCH = 5 * 2**18  # most bytes of a task's copies, columns and sums,
 NEAR = 3 * 2**18  # and those that a processor's second cache holds
-
-
-class Part(NamedTuple):
-    """Phases of all axes that read the same sources."""
-
-    families: tuple[Family, ...]
-    tap: np.ndarray  # [phase, tap]: its number in the kernel
-    source: np.ndarray  # [tap, axis]
 
 
 class Tile(NamedTuple):
@@ -58,13 +53,7 @@ class Tile(NamedTuple):
 
 def _parts(problem: Problem, axes: list[Phases]) -> list[Part]:
     kernel = [axis[2] for axis in problem.axes]
-    parts = []
-    for d, h, w in itertools.product(*map(families, axes)):
-        a, b, c = d.tap[:, None, None, :, None, None], h.tap[None, :, None, None, :, None], w.tap
-        tap = (a * kernel[1] + b) * kernel[2] + c[None, None, :, None, None, :]
-        source = np.stack(np.meshgrid(d.source, h.source, w.source, indexing="ij"), axis=-1)
-        parts.append(Part((d, h, w), tap.reshape(prod(tap.shape[:3]), -1), source.reshape(-1, 3)))
-    return parts
+    return [part_of(families_of_axes, kernel) for families_of_axes in itertools.product(*map(families, axes))]
 
 
 def possible(problem: Problem, axes: list[Phases]) -> bool:
@@ -145,8 +134,8 @@ def _products(problem: Problem, rows: int, vectors: float) -> float:
 def _folding(problem: Problem, parts: list[Part], share: int, size: Sequence[int]) -> float:
     """Estimate the cycles of so many output channels and outputs of each phase."""
     of_line = ceil(size[-1], problem.lanes)
-    taps = sum(part.tap.shape[1] for part in parts)
-    vectors = sum(3.5 * part.tap.size + 10 * len(part.tap) for part in parts)
+    taps = sum(part.taps for part in parts)
+    vectors = sum(3.5 * part.tap.size + 10 * part.phases for part in parts)
     return prod(size[:-1]) * (2 * taps + share * of_line * vectors)
 
 
@@ -154,7 +143,7 @@ def _tile(problem: Problem, axes: list[Phases], parts: list[Part]) -> Tile:
     """Return the cheapest of some tiles."""
     domain = [problem.batch, *(int(phases.counts.max()) for phases in axes)]
     kernel, block = prod(axis[2] for axis in problem.axes), _block(problem)
-    phases = sum(len(part.tap) for part in parts)
+    phases = sum(part.phases for part in parts)
     best = None
     for images, *size in _boxes(problem, domain):
         pixels = _pixels(problem, axes, images, size)
@@ -181,16 +170,11 @@ def tables(problem: Problem, axes: list[Phases]) -> Pass:
     """Make the tables."""
     parts = _parts(problem, axes)
     tile = _tile(problem, axes, parts)
-    where = np.empty([*(len(axis.start) for axis in axes), 2], np.intp)
     rows, first, first_phase = [], 0, 0
-    for i, part in enumerate(parts):
-        phases, taps = part.tap.shape
-        number = np.stack((np.full(phases, i), np.arange(phases)), axis=1)
-        at = np.ix_(*(family.number for family in part.families))
-        where[at] = number.reshape(where[at].shape)
-        rows.append((taps, phases, first, first_phase, 0, 0, 0, 0, 1))
-        first += taps
-        first_phase += phases
+    for part in parts:
+        rows.append((part.taps, part.phases, first, first_phase, 0, 0, 0, 0, 1))
+        first += part.taps
+        first_phase += part.phases
     sizes = [
         (whole, 1, phases.out_step, int(phases.counts.max()), n, 0)
         for phases, n, whole in zip(axes, tile.size, _sizes(problem), strict=True)
@@ -201,10 +185,10 @@ def tables(problem: Problem, axes: list[Phases]) -> Pass:
         tuple(ints((phases.source.min(), phases.source.max())) for phases in axes),
         tuple(ints(np.stack((phases.start, phases.counts), axis=1)) for phases in axes),
         ints(rows),
-        ints(np.concatenate([part.source for part in parts])),
+        sources_of(parts),
         np.zeros(first, np.intp),
         np.zeros(first, np.intp),
-        ints(where.reshape(-1, 2)),
+        places_of_phases(axes, parts),
         ints(np.concatenate([part.tap.reshape(-1) for part in parts])),
         _block(problem),
         problem.weight_steps()[0],

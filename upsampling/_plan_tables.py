@@ -189,6 +189,40 @@ def families(phases: Phases) -> tuple[Family, ...]:
     return tuple(families)
 
 
+class Part(NamedTuple):
+    """Phases of all axes that are computed together, and their taps."""
+
+    families: tuple[Family, ...]
+    phases: int
+    taps: int
+    tap: np.ndarray  # [phase, tap]: its number in the kernel, or -1
+
+
+def part_of(families: tuple[Family, ...], kernel: Sequence[int]) -> Part:
+    """Combine families of three axes."""
+    d, h, w = (family.tap for family in families)
+    d, h, w = d[:, None, None, :, None, None], h[None, :, None, None, :, None], w[None, None, :, None, None, :]
+    tap = np.where((d < 0) | (h < 0) | (w < 0), -1, (d * kernel[1] + h) * kernel[2] + w)
+    phases, taps = prod(tap.shape[:3]), prod(tap.shape[3:])
+    return Part(families, phases, taps, tap.reshape(phases, taps))
+
+
+def sources_of(parts: Sequence[Part]) -> np.ndarray:
+    """Return what the taps of all parts read, on each axis."""
+    sources = [np.stack(np.meshgrid(*(f.source for f in part.families), indexing="ij"), axis=-1) for part in parts]
+    return ints(np.concatenate([source.reshape(-1, 3) for source in sources]))
+
+
+def places_of_phases(axes: Sequence[Phases], parts: Sequence[Part]) -> np.ndarray:
+    """Return for each phase of all axes its part and its number there."""
+    where = np.empty([*(len(axis.start) for axis in axes), 2], np.intp)
+    for i, part in enumerate(parts):
+        where[np.ix_(*(family.number for family in part.families))] = np.stack(
+            (np.full(part.phases, i), np.arange(part.phases)), axis=1
+        ).reshape(*(len(family.number) for family in part.families), 2)
+    return ints(where.reshape(-1, 2))
+
+
 class Layout(NamedTuple):
     """The segments in which the sources of an axis are copied: source k of the axis lies at `at[k]` of `segment[k]`."""
 
