@@ -13,7 +13,7 @@ from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 from upsampling._kernels.calls cimport CALL_ARRAYS, Call, Run, call_bytes, enter, leave
-from plane cimport Group, fetch_group, mark_bytes, put_group
+from plane cimport Group, Windows, fetch_group, mark_bytes, put_group, set_windows
 
 cdef extern from "simd.h" nogil:
     const Py_ssize_t PTRDIFF_MAX
@@ -160,6 +160,8 @@ cdef int max_unpool_backward(
     """grad_input[i] = grad_output[indices[i]] for the last i of each index, else 0; grad_input is (planes, count)."""
     cdef int status = checked(grad_output, indices, grad_input, planes, count, plane_size, item_size, num_threads)
     cdef Group group = contiguous(count, plane_size, item_size)
+    cdef Windows windows
+    cdef Py_ssize_t* counts = [1, 1, count]
     cdef char* marks
     cdef Py_ssize_t p, each
     cdef int threads
@@ -167,14 +169,16 @@ cdef int max_unpool_backward(
         return status
     if plane_size > PTRDIFF_MAX // 16 // num_threads:
         return STATUS_NO_MEMORY
+    set_windows(&windows, counts, NULL, 1)
     each = (mark_bytes(&group) + 63) // 64 * 64
     threads = enter(num_threads)
     marks = <char*>scratch(each * threads)
     if marks != NULL:
         for p in prange(planes, num_threads=threads, schedule="static"):
             fetch_group(
-                &group, <const char*>grad_output + p * plane_size * item_size, <const char*>(indices + p * count),
-                <char*>grad_input + p * count * item_size, marks + threadid() * each, item_size,
+                &group, &windows, <const char*>grad_output + p * plane_size * item_size,
+                <const char*>(indices + p * count), <char*>grad_input + p * count * item_size,
+                marks + threadid() * each, item_size,
             )
     leave(threads)
     if marks == NULL:

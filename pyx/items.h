@@ -139,19 +139,6 @@ static inline void mark_items(const group *g, const char *y, const char *at, voi
         mark_loop(*g, y, at, marks, first, end);
 }
 
-/* Say whether a position stood twice, then x is not right, and whether one was outside. */
-static inline int fetch_once(const group *g, const char *y, const char *at, char *x, unsigned char *seen, size_t size) {
-    int found = 0;
-#define FETCH(S)                                                              \
-    if (contiguous(g, S))                                                     \
-        found = fetch_once_loop(as_contiguous(g, S), y, at, x, seen, S);      \
-    else                                                                      \
-        found = fetch_once_loop(*g, y, at, x, seen, S)
-    BY_SIZE(size, FETCH)
-#undef FETCH
-    return found;
-}
-
 /* Say whether a position was outside. */
 static inline int fetch_items(const group *g, const char *y, const char *at, char *x, const void *marks, ptrdiff_t begin,
                               ptrdiff_t stop, size_t size) {

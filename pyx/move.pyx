@@ -10,8 +10,8 @@ from cython cimport view
 from cython.parallel cimport prange
 from upsampling._kernels.calls cimport Call, call_scratch, perform, stopped
 from plane cimport (
-    Group, Groups, Part, fetch_group, fetch_items, group_of, groups_of, inside, mark_bytes, mark_items, part_of,
-    position, put_group, tasks_of,
+    Group, Groups, Part, Windows, fetch_group, fetch_items, fetch_rows, group_of, groups_of, inside, mark_bytes,
+    mark_items, part_of, position, put_group, set_windows, some_outside, tasks_of,
 )
 
 ctypedef const unsigned char[:, :, :, ::view.contiguous] items
@@ -24,6 +24,7 @@ cdef struct Job:
     Call call
     Group group
     Groups groups
+    Py_ssize_t sizes[6]  # of the planes of values that are fetched, and of those that they are fetched from
     Py_ssize_t size  # of an item
     Py_ssize_t ss[2]  # of the source
     Py_ssize_t ats[2]
@@ -56,10 +57,16 @@ cdef void run_put(Call* call) noexcept nogil:
         put_part(job, task)
 
 
+cdef inline Py_ssize_t room_of_windows() noexcept nogil:
+    """What a call that fetches has of its scratch before all else."""
+    return (sizeof(Windows) + 63) // 64 * 64
+
+
 cdef void run_fetch(Call* call) noexcept nogil:
     cdef Job* job = <Job*>call
     cdef Py_ssize_t group
     cdef int found = 0
+    set_windows(<Windows*>call.scratch, job.sizes, job.sizes + 3, job.group.channels)
     if job.groups.bands > 1:
         for group in range(tasks_of(&job.groups) // job.groups.bands):
             found |= fetch_together(job, group)
@@ -78,10 +85,24 @@ cdef int fetch_alone(const Job* job, Py_ssize_t group, char* room) noexcept nogi
     """One group, by one thread; whether a position is outside."""
     cdef Part part = part_of(&job.groups, group)
     return fetch_group(
-        &job.group, of_plane(job.call.array[0], job.ss, part.n, part.c),
+        &job.group, <const Windows*>job.call.scratch, of_plane(job.call.array[0], job.ss, part.n, part.c),
         of_plane(job.call.array[1], job.ats, part.n, part.c), of_plane(job.call.array[2], job.ts, part.n, part.c),
         room, job.size,
     )
+
+
+cdef bint fetch_windows_together(Job* job, const char* y, const char* at, char* x) noexcept nogil:
+    """One group by all threads, each some rows of windows; whether that is right: all positions lie in their own."""
+    cdef Call* call = &job.call
+    cdef const Windows* windows = <const Windows*>call.scratch
+    cdef Py_ssize_t bands = job.groups.bands, rows = windows.deep * windows.high, task
+    cdef int missed = 0
+    for task in prange(bands, num_threads=call.threads, schedule="static"):
+        if not stopped(call):
+            missed |= not fetch_rows(
+                &job.group, windows, task * rows // bands, (task + 1) * rows // bands, y, at, x, job.size
+            )
+    return not missed
 
 
 cdef int fetch_together(Job* job, Py_ssize_t group) noexcept nogil:
@@ -92,17 +113,18 @@ cdef int fetch_together(Job* job, Py_ssize_t group) noexcept nogil:
     cdef Part part = part_of(&job.groups, group * bands)
     cdef char* at = of_plane(call.array[1], job.ats, part.n, part.c)
     cdef char* y = of_plane(call.array[0], job.ss, part.n, part.c)
+    cdef char* x = of_plane(call.array[2], job.ts, part.n, part.c)
+    cdef char* marks = call.scratch + room_of_windows()
+    if fetch_windows_together(job, y, at, x):
+        return 0
     for task in prange(bands, num_threads=call.threads, schedule="static"):
         if not stopped(call):
             part = part_of(&job.groups, group * bands + task)
-            mark_items(&job.group, y, at, call.scratch, part.first, part.end)
-    part = part_of(&job.groups, group * bands)
+            mark_items(&job.group, y, at, marks, part.first, part.end)
     for task in prange(bands, num_threads=call.threads, schedule="static"):
         if not stopped(call):
             found |= fetch_items(
-                &job.group, y, at,
-                of_plane(call.array[2], job.ts, part.n, part.c), call.scratch, min(task * items, count),
-                min((task + 1) * items, count), job.size,
+                &job.group, y, at, x, marks, min(task * items, count), min((task + 1) * items, count), job.size,
             )
     return found
 
@@ -139,25 +161,18 @@ cdef void run_check(Call* call) noexcept nogil:
     cdef int found = 0
     for task in prange(job.images * C, num_threads=call.threads, schedule="static"):
         if not stopped(call):
-            found |= some_outside(
+            found |= any_outside(
                 of_plane(call.array[0], job.ats, task // C, task % C), job.ats[2], job.count, job.plane
             )
     call.again = found
 
 
-cdef int some_outside(const char* at, Py_ssize_t ats, Py_ssize_t count, Py_ssize_t plane) noexcept nogil:
+cdef int any_outside(const char* at, Py_ssize_t ats, Py_ssize_t count, Py_ssize_t plane) noexcept nogil:
     cdef Py_ssize_t i
-    cdef position most = -1, least = 0, where
-    cdef const position* p
-    if ats == sizeof(position):  # in vectors
-        p = <const position*>at
-        for i in range(count):
-            most = max(most, p[i])
-            least = min(least, p[i])
-        return least < 0 or most >= plane
+    if ats == sizeof(position):
+        return some_outside(<const position*>at, count, plane)
     for i in range(count):
-        where = (<const position*>(at + i * ats))[0]
-        if not inside(where, plane):
+        if not inside((<const position*>(at + i * ats))[0], plane):
             return True
     return False
 
@@ -186,19 +201,23 @@ def put(items x, const position[:, :, :] at, writable_items y, int num_threads):
     perform(&job.call, sizeof(job), run_put)
 
 
-def fetch(items y, const position[:, :, :] at, writable_items x, int num_threads):
+def fetch(
+    items y, const position[:, :, :] at, writable_items x, const Py_ssize_t[::1] sizes, int num_threads,
+):
     """The adjoint of put: each item of x from its position in y, but zero where a later one has the same position.
 
-    Whether some position is none in its plane: then x is not to be used.
+    sizes are those of x's planes on three axes, and of y's. Whether some position is none in its plane: then x is not
+    to be used.
     """
     cdef Job job
     cdef Py_ssize_t room
+    cdef int i
     set_job(&job, y, at, x, y.shape[2], y.strides[1] < y.strides[2], num_threads)
     job.group = group_of(&job.groups, at.shape[2], y.shape[2], x.strides, at.strides, y.strides)
+    for i in range(6):
+        job.sizes[i] = sizes[i]
     room = (mark_bytes(&job.group) + 63) // 64 * 64
-    if job.groups.bands > 1:
-        job.call.shared = room
-    else:
-        job.call.each = room
+    job.call.shared = room_of_windows() + (room if job.groups.bands > 1 else 0)
+    job.call.each = 0 if job.groups.bands > 1 else room
     perform(&job.call, sizeof(job), run_fetch)
     return bool(job.call.again)

@@ -27,10 +27,22 @@ cdef extern from "items.h" nogil:
         size_t size,
     )
     bint marks_are_wide(const Group* g)
-    int fetch_once(const Group* g, const char* y, const char* at, char* x, unsigned char* seen, size_t size)
     enum:
         FETCHED_TWICE
         FETCHED_OUTSIDE
+
+cdef extern from "fetch.h" nogil:
+    ctypedef struct Windows "windows":
+        Py_ssize_t deep, high
+    void set_windows(Windows* w, const Py_ssize_t* count, const Py_ssize_t* plane, Py_ssize_t channels)
+    bint some_outside(const position* at, Py_ssize_t n, Py_ssize_t plane)
+    bint fetch_rows(
+        const Group* g, const Windows* w, Py_ssize_t first, Py_ssize_t end, const char* y, const char* at, char* x,
+        size_t size,
+    )
+    int fetch_once(
+        const Group* g, const Windows* w, const char* y, const char* at, char* x, unsigned char* seen, size_t size
+    )
 
 
 cdef inline bint inside(position where, Py_ssize_t plane) noexcept nogil:
@@ -127,17 +139,20 @@ cdef inline Py_ssize_t mark_bytes(const Group* g) noexcept nogil:
 
 
 cdef inline int fetch_group(
-    const Group* g, const char* y, const char* at, char* x, char* room, size_t size
+    const Group* g, const Windows* windows, const char* y, const char* at, char* x, char* room, size_t size
 ) noexcept nogil:
     """x[i] = y[at[i]] for the last i of each position, else 0; not 0 if one is outside. `room`: mark_bytes.
 
-    Seldom does a position stand twice. That is looked for by a byte for each, which stay in a nearer cache than items'
-    numbers do; where one does, all items are fetched again with these. 8x64x64x64 from 128x128: see docs/design.md.
+    Seldom does a position stand twice: never where each lies in its own window. Else that is looked for by a byte for
+    each, which stay in a nearer cache than items' numbers do; where one does, all items are fetched again with these.
+    8x64x64x64 from 128x128: see docs/design.md.
     """
     cdef int found
+    if fetch_rows(g, windows, 0, windows.deep * windows.high, y, at, x, size):
+        return 0
     if g.plane * g.channels:  # else there is no room
         memset(room, 0, g.plane * g.channels)
-    found = fetch_once(g, y, at, x, <unsigned char*>room, size)
+    found = fetch_once(g, windows, y, at, x, <unsigned char*>room, size)
     if found & FETCHED_TWICE:
         mark_items(g, y, at, room, 0, g.plane)
         fetch_items(g, y, at, x, room, 0, g.count, size)

@@ -379,12 +379,13 @@ def _unpool(plan: Any, p: Problem, forward: bool) -> None:
     plan.array(target, written=True)
     if target.size:
         moved, positions, result = map(_arrays.flat_planes, (source, at, target))
-        getattr(_kernels.load("move", "bytes"), "put" if forward else "fetch")(
-            moved[..., None].view(np.uint8),
-            positions,
-            result[..., None].view(np.uint8),
-            _threads.threads_for(large.size + (0 if forward else small.size)),
-        )
+        moved, result = (array[..., None].view(np.uint8) for array in (moved, result))
+        threads = _threads.threads_for(large.size + (0 if forward else small.size))
+        kernel = _kernels.load("move", "bytes")
+        if forward:
+            kernel.put(moved, positions, result, threads)
+        else:
+            kernel.fetch(moved, positions, result, _pool_args.volumes(p.input, p.output), threads)
 
 
 def _unpool_forward(plan: Any, p: Problem) -> None:

@@ -107,3 +107,8 @@ def unpooled_shape(array: np.ndarray, rank: int, spec: Windows, output_size: Any
         *array.shape[:-rank],
         *sizes.max_unpool_output_size(space, spec.kernel_size, spec.stride, spec.padding, output_size),
     )
+
+
+def volumes(*planes: Sequence[int]) -> np.ndarray:
+    """Return the sizes of some planes, each on three axes, one after the other."""
+    return np.array([(*(1,) * (3 - len(plane)), *plane) for plane in planes], np.intp).reshape(-1)

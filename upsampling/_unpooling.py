@@ -97,7 +97,7 @@ def _max_unpool_backward(rank: int, grad_output: Any, indices: Any) -> np.ndarra
         plane = math.prod(g.shape[2:])
         at = planes_of(given, rank, plane)
         values, fetched = _bytes(_arrays.flat_planes(g)), _bytes(_arrays.flat_planes(result))
-        arguments = (values, at, fetched, threads_for(work))
+        arguments = (values, at, fetched, _pool_args.volumes(shape[-rank:], g.shape[2:]), threads_for(work))
         if fetch(*arguments):
             _pool_args.check_inside("indices", given, plane)
         steps = [(fetch, arguments, work)]
