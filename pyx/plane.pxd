@@ -86,11 +86,14 @@ cdef inline Py_ssize_t tasks_of(const Groups* g) noexcept nogil:
 
 
 cdef inline Part part_of(const Groups* g, Py_ssize_t task) noexcept nogil:
+    """Without needless divisions: these took a tenth of the time of planes of a few items."""
     cdef Part part
-    part.n = task // g.bands if g.together else task // g.bands // g.channels
-    part.c = 0 if g.together else task // g.bands % g.channels
-    part.first = min(task % g.bands * g.band, g.plane)
-    part.end = min(part.first + g.band, g.plane)
+    cdef Py_ssize_t group = task if g.bands == 1 else task // g.bands
+    cdef Py_ssize_t first = 0 if g.bands == 1 else (task - group * g.bands) * g.band
+    part.n = group if g.together else group // g.channels
+    part.c = 0 if g.together else group - part.n * g.channels
+    part.first = min(first, g.plane)
+    part.end = min(first + g.band, g.plane)
     return part
 
 

@@ -270,6 +270,12 @@ def _pool_cases() -> list[Case]:
         pool(2, (1, 2, 9, 9), 1, stride=4),
         pool(2, (3, 2, 5, 6), (5, 6)),
         pool(2, (1, 1, 33, 35), 3, stride=2, padding=1),
+        # small planes, more than a vector has lanes and as many
+        pool(2, (1, 19, 7, 5), 3, "special", FLOATS, stride=2, padding=1),
+        pool(2, (2, 9, 4, 6), (3, 2), "ties", wide, stride=(1, 2), padding=(1, 0)),
+        pool(2, (4, 4, 2, 7), 2, return_indices=False),
+        pool(1, (1, 33, 9), 4, dtypes=wide, stride=3, padding=2, ceil_mode=True),
+        pool(3, (17, 1, 3, 4, 5), 2, "low", stride=1, padding=1),
         pool(2, (0, 3, 6, 6), 2),
         pool(2, (1, 3, 6, 6), [np.int32(2)], stride=[2, 3]),
         *[Case(f"max_pool{rank}d_backward", {"grad_output": shape, "indices": shape}, {"input_size": size}, FLOATS,
