@@ -9,7 +9,9 @@ A task is a tile: some images, and a box of t on each axis, for all phases and s
 some groups in turn where their channels share cache lines. What the taps of a tile read is copied into scratch, channel
 by channel, with zeros for what lies outside: for each axis some segments, one for each source residue or one for each
 source. A tap is then an offset, and pixel (n, d, h, w) of the tile the lane ((n * ld + d) * lh + h) * lw + w, where ld,
-lh, lw are the lengths of segments; lanes between the tile's rows are computed and not stored.
+lh, lw are the lengths of segments; lanes between the tile's rows are computed and not stored. Where a tile is whole
+vectors wide, each vector may be of one row instead, with a place of its own in the segments: ld, lh, lw are then the
+tile's sizes, and nothing lies between rows.
 
 Order of additions: blocks of channels, each one chain from zero (channel, then tap), the blocks' sums added in order,
 then the bias. It is the same for any tile, so tiles may depend on the number of threads. Every output has one
@@ -29,7 +31,7 @@ from expand cimport RUN, pack_points, slice_of
 from folded cimport FOLDS, add_folded, room_of_columns
 from minimal cimport DEPTH, FILTERS, add_by_points, mark_images
 from packing cimport Column, Weights, are_finite, kernel_of, pack_unit, unit_of, weights_of
-from products cimport BLOCK_PIXELS, GROUP, LANES, ROWS, Sums, add_in_turn, real
+from products cimport BLOCK_PIXELS, GROUP, LANES, ROWS, Sums, add_in_turn, add_row_vectors, real
 from rows cimport add_channels, pack_blocks, place_blocks
 from runs cimport all_finite, count_of, fill, pointer, take
 from tiles cimport (
@@ -47,6 +49,12 @@ cdef void products_in_turn "products_in_turn"(const Sums* s, Py_ssize_t first, P
     add_in_turn(s, first, end)
 
 
+cdef void products_of_row_vectors "products_of_row_vectors"(
+    const Sums* s, Py_ssize_t first, Py_ssize_t end
+) noexcept nogil:
+    add_row_vectors(s, first, end)
+
+
 cdef Py_ssize_t room_of(const Problem* of) noexcept nogil:
     """Bytes for a tile and its scratch, whatever the weights are."""
     return lay_out(of, not (of.minimal or of.folded), NULL)
@@ -56,7 +64,7 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
     """Put a tile and its scratch at `memory`, unless that is NULL; how many bytes they take."""
     cdef Py_ssize_t copied = (of.chunk * of.pitch + 2 * LANES) // LANES * LANES, width, sums, i
     cdef Py_ssize_t outside = copied if careful else 0, chains = 0, spread = 0, products = 0, turned = 0, lists = 0
-    cdef Py_ssize_t packed = 0, blocks = 0
+    cdef Py_ssize_t packed = 0, blocks = 0, vectors = 0
     cdef Py_ssize_t outputs = min(of.piece, of.outputs), outs = of.outs[0] * of.outs[1] * of.outs[2]
     cdef Py_ssize_t head = sizeof(Tile) // 64 * 64 + 64
     cdef Tile* tile = <Tile*>memory
@@ -76,6 +84,7 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         lists = blocks * most_taps(of) * listed_in_blocks(of)
     else:
         lists = of.taps * listed_of(of, of.taps)
+        vectors = width // LANES if of.row_vectors else 0
         if of.chunk % of.block and of.chunk < of.channels:
             chains = sums
     packed = packed_at_once(of)
@@ -94,8 +103,10 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         tile.reached = tile.weight_at + lists
         tile.lane = tile.reached + max(blocks, of.parts)
         tile.list = tile.lane + blocks
+        tile.vector_at = tile.list + blocks
         memset(tile.copied, 0, (0 if of.folded else copied + outside) * sizeof(real))
-    return head + i * sizeof(real) + (2 * lists + 2 * blocks + max(blocks, of.parts)) * sizeof(Py_ssize_t)
+    lists = 2 * lists + 2 * blocks + max(blocks, of.parts) + vectors
+    return head + i * sizeof(real) + lists * sizeof(Py_ssize_t)
 
 
 cdef Py_ssize_t packed_at_once(const Problem* of) noexcept nogil:
@@ -454,6 +465,8 @@ cdef class Passes:
         of.block = tables.block
         for i in range(3):
             set_axis(&of.axis[i], tables.axes[i], tables.segments[i])
+            if tables.row_vectors:
+                of.axis[i].gap = 0
             of.axis[i].phases = len(tables.phases[i])
             of.axis[i].phase = pointer(tables.phases[i])
         of.batch, to.groups, of.channels, of.outputs = problem.batch, problem.groups, problem.channels, problem.outputs
@@ -466,6 +479,7 @@ cdef class Passes:
         of.weight_at = pointer(tables.weight_at)
         of.where = pointer(tables.where)
         of.minimal, of.exchanged, of.folded = tables.minimal, tables.exchanged, tables.folded
+        of.row_vectors = tables.row_vectors
         take(tables.outs, of.outs, 3)
         of.tap = pointer(tables.tap)
         of.ws = steps

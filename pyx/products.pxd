@@ -43,12 +43,12 @@ cdef extern from "simd.h" nogil:
     /* Inlined, so that loops over rows and vectors unroll and the sums stay in registers. */
     struct sums;
     static inline __attribute__((always_inline)) void block_products(
-        int, int, int, const struct sums *, ptrdiff_t, ptrdiff_t);
+        int, int, int, int, const struct sums *, ptrdiff_t, ptrdiff_t);
     static inline __attribute__((always_inline)) void row_products(int, int, const struct sums *, ptrdiff_t, ptrdiff_t);
     static inline __attribute__((always_inline)) void rows_products(int, int, const struct sums *, ptrdiff_t,
         ptrdiff_t);
-    static inline __attribute__((always_inline)) void step_products(int, int, ptrdiff_t, const real *, const real *,
-        vec *);
+    static inline __attribute__((always_inline)) void step_products(int, int, int, ptrdiff_t, const real *, const real *,
+        const ptrdiff_t *, vec *);
     """
     ctypedef float real
     ctypedef float vec
@@ -75,6 +75,7 @@ cdef struct Sums "sums":
     const real* b
     Py_ssize_t b_step
     const Py_ssize_t* b_at
+    const Py_ssize_t* vector_at  # of add_row_vectors: where vectors of b begin
     real* y
     Py_ssize_t y_row
     const real* before  # with y's rows, as `after`
@@ -93,9 +94,9 @@ cdef enum Place:  # of rows of a
 
 
 cdef inline void add_step "step_products"(
-    int rows, int vectors, Py_ssize_t row, const real* a, const real* b, vec* total
+    int rows, int vectors, bint anywhere, Py_ssize_t row, const real* a, const real* b, const Py_ssize_t* at, vec* total
 ) noexcept nogil:
-    """Add the products of one channel and tap; total is [row][WIDEST]."""
+    """Add the products of one channel and tap; total is [row][WIDEST]. Vectors of b follow each other, or lie `at`."""
     cdef vec part[WIDEST]
     cdef vec one
     cdef int m, v
@@ -103,19 +104,19 @@ cdef inline void add_step "step_products"(
         for m in range(rows):
             part[m] = vset(a[m * row])
         for v in range(vectors):
-            one = vload(b + v * LANES)
+            one = vload(b + (at[v] if anywhere else v * LANES))
             for m in range(rows):
                 total[m * WIDEST + v] = total[m * WIDEST + v] + part[m] * one
         return
     for v in range(vectors):
-        part[v] = vload(b + v * LANES)
+        part[v] = vload(b + (at[v] if anywhere else v * LANES))
     for m in range(rows):
         for v in range(vectors):
             total[m * WIDEST + v] = total[m * WIDEST + v] + a[m * row] * part[v]
 
 
 cdef inline void products "block_products"(
-    int rows, int vectors, int place, const Sums* s, Py_ssize_t first, Py_ssize_t end
+    int rows, int vectors, int place, bint anywhere, const Sums* s, Py_ssize_t first, Py_ssize_t end
 ) noexcept nogil:
     """All of the sum for each of `rows` rows and lanes `first` to `end`, `vectors` vectors at a time.
 
@@ -125,6 +126,7 @@ cdef inline void products "block_products"(
     """
     cdef vec total[8 * WIDEST]
     cdef Py_ssize_t _i, e, row = s.a_row if place == APART else 1, y_row = s.y_row, inner = s.inner
+    cdef Py_ssize_t at[WIDEST]
     cdef Py_ssize_t ahead = 32 * LANES if place == APART else s.outer * s.inner * ROWS
     cdef int m, v
     cdef bint adding = s.after == NULL and not s.fresh
@@ -135,7 +137,9 @@ cdef inline void products "block_products"(
     cdef real* y = s.y if s.after == NULL else s.after
     while first < end:
         a = s.a
-        b = s.b + first
+        b = s.b if anywhere else s.b + first
+        for v in range(vectors):
+            at[v] = s.vector_at[first // LANES + v] if anywhere else 0
         for m in range(rows):
             for v in range(vectors):
                 total[m * WIDEST + v] = vset(0) if s.before == NULL else vload(s.before + first + m * y_row + v * LANES)
@@ -145,18 +149,18 @@ cdef inline void products "block_products"(
                     ask_for(a + ahead)
                     if 2 * ROWS * sizeof(real) > 64:
                         ask_for(a + ahead + ROWS)
-                    add_step(rows, vectors, 1, a, b + b_at[e], total)
-                    add_step(rows, vectors, 1, a + ROWS, b + b_at[e + 1], total)
+                    add_step(rows, vectors, anywhere, 1, a, b + b_at[e], at, total)
+                    add_step(rows, vectors, anywhere, 1, a + ROWS, b + b_at[e + 1], at, total)
                     a += 2 * ROWS
                 if inner % 2:
                     ask_for(a + ahead)
-                    add_step(rows, vectors, 1, a, b + b_at[inner - 1], total)
+                    add_step(rows, vectors, anywhere, 1, a, b + b_at[inner - 1], at, total)
                     a += ROWS
             else:
                 for e in range(inner):
                     if place == BESIDE or vectors < 3:
                         ask_for(a + a_at[e] + ahead)
-                    add_step(rows, vectors, row, a + a_at[e], b + b_at[e], total)
+                    add_step(rows, vectors, anywhere, row, a + a_at[e], b + b_at[e], at, total)
                 a += s.a_step
             b += s.b_step
         if adding:
@@ -180,9 +184,9 @@ cdef inline void along "row_products"(
     cdef Py_ssize_t whole = (lanes + LANES - 1) // LANES * LANES
     cdef Py_ssize_t wide = whole - (whole - first) % (VECTORS_BESIDE(rows) * LANES)
     cdef Py_ssize_t pairs = whole - (whole - wide) % (2 * LANES)
-    products(rows, VECTORS_BESIDE(rows), place, s, first, wide)
-    products(rows, 2, place, s, wide, pairs)
-    products(rows, 1, place, s, pairs, whole)
+    products(rows, VECTORS_BESIDE(rows), place, False, s, first, wide)
+    products(rows, 2, place, False, s, wide, pairs)
+    products(rows, 1, place, False, s, pairs, whole)
 
 
 cdef inline void of_rows "rows_products"(
@@ -216,7 +220,12 @@ cdef inline void add_products(int rows, const Sums* s, Py_ssize_t first, Py_ssiz
 
 cdef inline void add_in_turn(const Sums* s, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
     """The sum for ROWS rows that lie IN_TURN, and for some lanes, VECTORS_BESIDE(ROWS) vectors at a time."""
-    products(ROWS, VECTORS_BESIDE(ROWS), IN_TURN, s, first, end)
+    products(ROWS, VECTORS_BESIDE(ROWS), IN_TURN, False, s, first, end)
+
+
+cdef inline void add_row_vectors(const Sums* s, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
+    """As add_in_turn, for lanes of which the vectors lie anywhere in b."""
+    products(ROWS, VECTORS_BESIDE(ROWS), IN_TURN, True, s, first, end)
 
 
 cdef inline void add_products_apart(int rows, const Sums* s, Py_ssize_t first, Py_ssize_t lanes) noexcept nogil:

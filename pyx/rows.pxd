@@ -10,15 +10,18 @@ from products cimport (
 )
 from runs cimport count_of
 from tiles cimport (
-    IN_PLACE, MOST_PHASES, PIECEWISE, TURNED, Part, Problem, Tile, copy_tile, find_taps, listed_of, repeat_taps,
+    IN_PLACE, MOST_PHASES, PIECEWISE, TURNED, Part, Problem, Tile, copy_tile, find_taps, listed_of, place_row_vectors,
+    repeat_taps,
 )
 
 cdef extern from "simd.h" nogil:
     """
     /* Not inlined, for beside the other loops it would make those of few rows slower; see dense.pyx. */
     static __attribute__((noinline)) void products_in_turn(const struct sums *, ptrdiff_t, ptrdiff_t);
+    static __attribute__((noinline)) void products_of_row_vectors(const struct sums *, ptrdiff_t, ptrdiff_t);
     """
     void products_in_turn(const Sums* s, Py_ssize_t first, Py_ssize_t end)
+    void products_of_row_vectors(const Sums* s, Py_ssize_t first, Py_ssize_t end)
 
 # Where the weights of some rows of a part lie; of rows that are packed `row` is 1.
 cdef struct Rows:
@@ -43,6 +46,39 @@ cdef inline void add_products_in_turn(int rows, bint in_turn, const Sums* s, Py_
     add_products(rows, s, first, lanes)
 
 
+cdef inline void add_lanes(
+    const Problem* of, const Tile* tile, const Sums* s, Py_ssize_t rows, bint in_turn, Py_ssize_t lanes
+) noexcept nogil:
+    """The sum for 1 to ROWS rows and lanes that follow each other in b."""
+    if of.careful:
+        add_without_outside(s, rows, lanes, tile.outside - tile.copied)
+    elif s.a_row == 1:
+        add_products_in_turn(rows, in_turn, s, lanes)
+    else:
+        add_products_apart(rows, s, 0, lanes)
+
+
+cdef inline void add_by_row_vectors(
+    const Problem* of, const Tile* tile, const Sums* s, Py_ssize_t rows, bint in_turn
+) noexcept nogil:
+    """The same for all vectors, each of one row: some at once, and what they leave one by one."""
+    cdef Py_ssize_t vectors = tile.width // LANES, v = 0, lane
+    cdef Sums one = s[0]
+    if NEAR and in_turn and rows == ROWS and not of.careful:
+        v = vectors - vectors % VECTORS_BESIDE(ROWS)
+        products_of_row_vectors(s, 0, v * LANES)
+    while v < vectors:
+        lane = v * LANES
+        one.b = s.b + tile.vector_at[v]
+        one.y = s.y + lane
+        if s.before != NULL:
+            one.before = s.before + lane
+        if s.after != NULL:
+            one.after = s.after + lane
+        add_lanes(of, tile, &one, rows, False, LANES)
+        v += 1
+
+
 cdef inline void add_rows(
     const Problem* of, const Tile* tile, Py_ssize_t number, const Rows* weights, Py_ssize_t row, Py_ssize_t rows,
     Py_ssize_t c0, Py_ssize_t channels,
@@ -60,6 +96,7 @@ cdef inline void add_rows(
     sums.a_at = tile.weight_at + part.first_tap * listed
     sums.b_step = of.pitch
     sums.b_at = tile.offset + part.first_tap * listed
+    sums.vector_at = tile.vector_at
     sums.y_row = tile.width
     while row < end:
         count = min(ROWS, end - row)
@@ -83,12 +120,10 @@ cdef inline void add_rows(
             sums.after = NULL if last % of.block == 0 or last == of.channels else tile.chains + at
             sums.fresh = last <= of.block
             sums.last = &bias[0] if last == of.channels else NULL
-            if of.careful:
-                add_without_outside(&sums, count, tile.lanes, tile.outside - tile.copied)
-            elif weights.row == 1:
-                add_products_in_turn(count, in_turn, &sums, tile.lanes)
+            if of.row_vectors:
+                add_by_row_vectors(of, tile, &sums, count, in_turn)
             else:
-                add_products_apart(count, &sums, 0, tile.lanes)
+                add_lanes(of, tile, &sums, count, in_turn, tile.lanes)
             c += of.block
         w += weights.block
         row += ROWS
@@ -173,6 +208,8 @@ cdef inline void add_channels(const Problem* of, const Tile* tile) noexcept nogi
         repeat_taps(
             tile.reached[i], listed, of.pitch, from_channel(of, &of.part[i]), tile.offset + at, tile.weight_at + at
         )
+    if of.row_vectors:
+        place_row_vectors(of, tile, tile.vector_at)
     while c0 < of.channels:
         channels = min(of.chunk, of.channels - c0)
         copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 0, c0 == 0, tile.copied)

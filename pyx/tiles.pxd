@@ -25,6 +25,7 @@ cdef struct Axis:
     Py_ssize_t domain  # most outputs of a phase
     Py_ssize_t tile  # most of them in a tile
     Py_ssize_t reach  # a segment is longer than the tile by this
+    Py_ssize_t gap  # and the lanes of a tile by this: reach, or not at all
     Py_ssize_t segments
     Py_ssize_t phases
     Py_ssize_t tiles
@@ -72,6 +73,7 @@ cdef struct Problem:
     bint careful  # some weight is not finite
     bint asks  # for rows of y before they are stored
     bint exchanged  # vectors along output channels; see exchanged.pxd
+    bint row_vectors  # each vector of lanes is of one row of the tile, whose width is of whole vectors
     bint folded  # by sums for each tap; see folded.pxd
     bint minimal  # by minimal filtering; each axis has so many outputs in a lane:
     Py_ssize_t outs[3]
@@ -81,6 +83,7 @@ cdef inline int set_axis(Axis* axis, object numbers, object segments) except -1:
     cdef Py_ssize_t n[6]
     take(numbers.tolist(), n, 6)
     axis.size, axis.step, axis.out_step, axis.domain, axis.tile, axis.reach = n[0], n[1], n[2], n[3], n[4], n[5]
+    axis.gap = axis.reach
     axis.tiles = count_of(axis.domain, axis.tile)
     axis.segments = len(segments)
     axis.segment = pointer(segments)
@@ -110,6 +113,7 @@ cdef struct Tile:
     real* turned  # sums, where vectors run along output channels
     real* spread  # x at the points of minimal filtering,
     real* products  # and the sums of products at each of them, or if folded for each tap
+    Py_ssize_t* vector_at  # with row vectors, where each begins in a segment
     Py_ssize_t* offset  # of the taps that reach into x from somewhere in the tile,
     Py_ssize_t* weight_at  # by part and channel, or for each block of pixels as exchanged.pxd cuts them:
     Py_ssize_t* reached  # how many taps each has,
@@ -273,7 +277,7 @@ cdef inline void store_rows(
     cdef const Axis* h = &of.axis[1]
     cdef const Axis* w = &of.axis[2]
     cdef const Py_ssize_t* phase
-    cdef Py_ssize_t length = w.tile + w.reach, i, j, count, rows
+    cdef Py_ssize_t length = w.tile + w.gap, i, j, count, rows
     cdef char* to
     y += tile.first[1] * h.out_step * of.ys[3]
     if w.phases == 1 and w.out_step == 1 and of.ys[4] == sizeof(real):  # a row of y is one of the tile
@@ -298,8 +302,8 @@ cdef inline void store_rows(
 
 cdef inline void store_planes(const Problem* of, const Tile* tile, const real** sums, char* y) noexcept nogil:
     """The outputs of one output channel, in the order of memory; sums are those of each phase of all axes."""
-    cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].reach, length_h = of.axis[1].tile + of.axis[1].reach
-    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, n, i, d
+    cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].gap, length_h = of.axis[1].tile + of.axis[1].gap
+    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].gap, n, i, d
     cdef const Py_ssize_t* at
     for n in range(tile.images):
         for i in range(tile.count[0]):
@@ -341,7 +345,7 @@ cdef inline void store_pixels(
 cdef inline void store_channels(const Problem* of, const Tile* tile) noexcept nogil:
     """The outputs where channels are neighbours in y, in the order of memory but for pixels of a few lanes."""
     cdef const Axis* axis = &of.axis[0]
-    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].reach, length_h = of.axis[1].tile + of.axis[1].reach
+    cdef Py_ssize_t length_w = of.axis[2].tile + of.axis[2].gap, length_h = of.axis[1].tile + of.axis[1].gap
     cdef Py_ssize_t phases = axis[2].phases, plane, i, d, h, j, n
     cdef const real* sums[MOST_PHASES]
     cdef Py_ssize_t row[MOST_PHASES]
@@ -363,7 +367,7 @@ cdef inline void store_channels(const Problem* of, const Tile* tile) noexcept no
                 if tile.first[1] + j < axis[1].phase[2 * h + 1]:
                     store_pixels(
                         of, tile, sums + (d * axis[1].phases + h) * phases, row + (d * axis[1].phases + h) * phases,
-                        ((n * (axis[0].tile + axis[0].reach) + i) * length_h + j) * length_w,
+                        ((n * (axis[0].tile + axis[0].gap) + i) * length_h + j) * length_w,
                         y + (axis[1].phase[2 * h] + axis[1].out_step * (tile.first[1] + j)) * of.ys[3],
                     )
 
@@ -391,6 +395,17 @@ cdef inline Py_ssize_t width_of(
     const Problem* of, Py_ssize_t images, Py_ssize_t d, Py_ssize_t h, Py_ssize_t w
 ) noexcept nogil:
     """The lanes of a tile."""
-    cdef Py_ssize_t lanes = (images - 1) * (of.axis[0].tile + of.axis[0].reach) + d - 1
-    lanes = lanes * (of.axis[1].tile + of.axis[1].reach) + h - 1
-    return lanes * (of.axis[2].tile + of.axis[2].reach) + w
+    cdef Py_ssize_t lanes = (images - 1) * (of.axis[0].tile + of.axis[0].gap) + d - 1
+    lanes = lanes * (of.axis[1].tile + of.axis[1].gap) + h - 1
+    return lanes * (of.axis[2].tile + of.axis[2].gap) + w
+
+
+cdef inline void place_row_vectors(const Problem* of, const Tile* tile, Py_ssize_t* at) noexcept nogil:
+    """Where each vector of a tile's lanes begins in a segment, if all are of one row."""
+    cdef const Axis* axis = &of.axis[0]
+    cdef Py_ssize_t wide = axis[2].tile // LANES, length_h = axis[1].tile + axis[1].reach, v, row, plane
+    for v in range(tile.width // LANES):
+        row = v // wide
+        plane = row // axis[1].tile
+        row += plane * axis[1].reach + plane // axis[0].tile * axis[0].reach * length_h
+        at[v] = row * (axis[2].tile + axis[2].reach) + v % wide * LANES

@@ -208,6 +208,7 @@ class Whole(NamedTuple):
     few: int  # where tasks find weights: of at most TILES tiles of a group,
     some: int  # and of at most DIRECT
     pieces: Pieces | None  # where vectors run along rows, or None where they may not
+    full: bool  # all blocks of rows are
 
 
 def _whole(problem: Problem, parts: list[Part]) -> Whole:
@@ -219,6 +220,7 @@ def _whole(problem: Problem, parts: list[Part]) -> Whole:
         lcm(*(problem.rows // gcd(problem.rows, part.phases) for part in parts)),
         *_weights_of(problem, parts, absent),
         _output_pieces(problem, parts) if along else None,
+        all(problem.outputs * part.phases % problem.rows == 0 for part in parts),
     )
 
 
@@ -279,11 +281,14 @@ def _tiles(
     chunk = _chunk(problem, copied, packed if weights in (PIECEWISE, TURNED) else 0, segments, sums)
     if chunk * packed > UNPACKED and weights != IN_PLACE:
         weights = PACKED
+    row_vectors = weights in (PACKED, PIECEWISE) and prod(box) < lanes and _of_row_vectors(problem, whole, box)
+    if row_vectors:
+        own = _cost(problem, reached * whole.products, whole.rows, layouts, box, prod(box))[0]
     for share in sorted(_shares(problem, whole.rows, lanes, problem.groups * tiles, whole.unit)):
         cost = _time(problem, tiles * ceil(problem.outputs, share), own * share + shared)
         if share * whole.rows * lanes * problem.itemsize + copied > 3 * SUMS:  # more than a thread may have
             cost *= 4
-        yield cost, Tile(box[0], box[1:], layouts, share, chunk, weights)
+        yield cost, Tile(box[0], box[1:], layouts, share, chunk, weights, row_vectors=row_vectors)
     pieces = whole.pieces
     if not pieces or lanes > MOST_PIXELS or not (problem.packed or tiles <= DIRECT):
         return
@@ -298,6 +303,11 @@ def _tiles(
         tile = Tile(box[0], box[1:], layouts, share, min(problem.channels, chunk), weights, pieces)
         task = own * outputs + shared * (1 if chunk >= problem.channels else share)
         yield _time(problem, tiles * ceil(pieces.number, share), task), tile
+
+
+def _of_row_vectors(problem: Problem, whole: Whole, box: tuple[int, ...]) -> bool:
+    """Return whether each vector of a tile's pixels may be of one row; a block of few rows would take them singly."""
+    return whole.full and box[3] % problem.lanes == 0
 
 
 def _weights_of(problem: Problem, parts: list[Part], absent: bool) -> tuple[int, int]:
@@ -393,6 +403,7 @@ def _pass(problem: Problem, axes: list[Phases]) -> Pass:
         tile.weights,
         len(parts) == 1 and bool((parts[0].tap < 0).any()),
         tile.pieces is not None,
+        row_vectors=tile.row_vectors,
     )
 
 

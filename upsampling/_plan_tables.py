@@ -269,6 +269,7 @@ class Tile(NamedTuple):
     chunk: int  # channels copied at once
     weights: int = PACKED  # where tasks find them
     pieces: Pieces | None = None  # where vectors run along rows, not along pixels
+    row_vectors: bool = False  # each vector of pixels is of one row
 
     def segment(self) -> int:
         """Return the size of a segment of all axes."""
@@ -296,6 +297,7 @@ class Pass(NamedTuple):
     outs: np.ndarray = np.ones(3, np.intp)  # outputs of a lane on each axis
     minimal: bool = False  # by minimal filtering
     folded: bool = False  # by sums for each tap
+    row_vectors: bool = False  # each vector of pixels is of one row of a tile: none of what lies between rows
 
     def signature(self) -> bytes:
         """Return what the order of packed weights depends on, besides their shape."""
