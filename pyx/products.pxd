@@ -47,8 +47,8 @@ cdef extern from "simd.h" nogil:
     static inline __attribute__((always_inline)) void row_products(int, int, const struct sums *, ptrdiff_t, ptrdiff_t);
     static inline __attribute__((always_inline)) void rows_products(int, int, const struct sums *, ptrdiff_t,
         ptrdiff_t);
-    static inline __attribute__((always_inline)) void step_products(int, int, int, ptrdiff_t, const real *, const real *,
-        const ptrdiff_t *, vec *);
+    static inline __attribute__((always_inline)) void step_products(
+        int, int, int, ptrdiff_t, const real *, const real *, const ptrdiff_t *, vec *);
     """
     ctypedef float real
     ctypedef float vec
