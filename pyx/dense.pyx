@@ -70,6 +70,7 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
     cdef Tile* tile = <Tile*>memory
     width = width_of(of, of.images, of.axis[0].tile, of.axis[1].tile, of.axis[2].tile)
     width = (width + LANES - 1) // LANES * LANES + (LANES if of.folded else 0)
+    vectors = width // LANES if of.row_vectors or of.minimal else 0
     sums = outputs * of.phases * width
     if of.minimal:
         for i in range(of.parts):
@@ -84,7 +85,6 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         lists = blocks * most_taps(of) * listed_in_blocks(of)
     else:
         lists = of.taps * listed_of(of, of.taps)
-        vectors = width // LANES if of.row_vectors else 0
         if of.chunk % of.block and of.chunk < of.channels:
             chains = sums
     packed = packed_at_once(of)

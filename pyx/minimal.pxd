@@ -21,13 +21,13 @@ Those of a tap less (S22, S23, S32) are as if the last tap were zero: they have 
 
 from products cimport LANES, ROWS, Sums, add_products, real, vec, vload, vset, vstore
 from runs cimport all_finite
-from tiles cimport Part, Problem, Tile, copy_tile
+from tiles cimport Part, Problem, Tile, copy_tile, place_vectors
 
 cdef extern from "simd.h" nogil:
     """
     /* Inlined, so that for given transforms the loops over points unroll and these stay in registers. */
     static inline __attribute__((always_inline)) void spread_as(int, int, int, int, int, int, const ptrdiff_t *,
-        const real *, ptrdiff_t, real *, ptrdiff_t);
+        const real *, const ptrdiff_t *, ptrdiff_t, real *, ptrdiff_t);
     static inline __attribute__((always_inline)) void gather_as(int, int, int, int, int, int, const real *, ptrdiff_t,
         ptrdiff_t, int, real, real *);
     /* Integers are never filtered: none of it is in their builds. */
@@ -94,20 +94,21 @@ cdef inline Py_ssize_t points_of(Py_ssize_t kind, Py_ssize_t outs) noexcept nogi
 
 cdef inline void spread_as "spread_as"(
     int kind_d, int kind_h, int kind_w, int outs_d, int outs_h, int outs_w, const Py_ssize_t* offset, const real* x,
-    Py_ssize_t lanes, real* to, Py_ssize_t apart,
+    const Py_ssize_t* vector_at, Py_ssize_t lanes, real* to, Py_ssize_t apart,
 ) noexcept nogil:
-    """Transform what the lanes of one channel read; from point to point it is `apart`."""
+    """Transform what the lanes of one channel read, a vector `at` its place; from point to point it is `apart`."""
     cdef vec d[POINTS]
-    cdef Py_ssize_t v = 0
+    cdef Py_ssize_t v = 0, at
     cdef int i, j, k, depth, height, width
     depth = points_of(kind_d, outs_d)
     height = points_of(kind_h, outs_h)
     width = points_of(kind_w, outs_w)
     while v < lanes:
+        at = vector_at[v // LANES]
         for i in range(depth):
             for j in range(height):
                 for k in range(width):
-                    d[(i * height + j) * width + k] = vload(x + offset[(i * height + j) * width + k] + v)
+                    d[(i * height + j) * width + k] = vload(x + offset[(i * height + j) * width + k] + at)
                 if kind_w:
                     to_points(kind_w, d + (i * height + j) * width, 1)
             if kind_h:
@@ -171,45 +172,45 @@ cdef inline int code_of(const Py_ssize_t* kind, const Py_ssize_t* outs) noexcept
 
 
 cdef inline void spread(
-    const Py_ssize_t* kind, const Py_ssize_t* outs, const Py_ssize_t* offset, const real* x, Py_ssize_t lanes,
-    real* to, Py_ssize_t apart,
+    const Py_ssize_t* kind, const Py_ssize_t* outs, const Py_ssize_t* offset, const real* x,
+    const Py_ssize_t* vector_at, Py_ssize_t lanes, real* to, Py_ssize_t apart,
 ) noexcept nogil:
     """spread_as, compiled for the transforms that are met most often."""
     cdef int code = code_of(kind, outs)
     if code == CODE(0, 1, F23, 2, F23, 2) or code == CODE(0, 1, F32, 3, F32, 3):  # the same for x
-        spread_as(WHOLE, F23, F23, 1, 2, 2, offset, x, lanes, to, apart)
+        spread_as(WHOLE, F23, F23, 1, 2, 2, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(0, 1, F22, 2, F22, 2):
-        spread_as(WHOLE, F22, F22, 1, 2, 2, offset, x, lanes, to, apart)
+        spread_as(WHOLE, F22, F22, 1, 2, 2, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(0, 1, F22, 2, S22, 2):
-        spread_as(WHOLE, F22, S22, 1, 2, 2, offset, x, lanes, to, apart)
+        spread_as(WHOLE, F22, S22, 1, 2, 2, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(0, 1, S22, 2, F22, 2):
-        spread_as(WHOLE, S22, F22, 1, 2, 2, offset, x, lanes, to, apart)
+        spread_as(WHOLE, S22, F22, 1, 2, 2, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(0, 1, S22, 2, S22, 2):
-        spread_as(WHOLE, S22, S22, 1, 2, 2, offset, x, lanes, to, apart)
+        spread_as(WHOLE, S22, S22, 1, 2, 2, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(0, 1, F23, 2, S23, 2) or code == CODE(0, 1, F32, 3, S32, 3):
-        spread_as(WHOLE, F23, S23, 1, 2, 2, offset, x, lanes, to, apart)
+        spread_as(WHOLE, F23, S23, 1, 2, 2, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(0, 1, S23, 2, F23, 2) or code == CODE(0, 1, S32, 3, F32, 3):
-        spread_as(WHOLE, S23, F23, 1, 2, 2, offset, x, lanes, to, apart)
+        spread_as(WHOLE, S23, F23, 1, 2, 2, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(0, 1, S23, 2, S23, 2) or code == CODE(0, 1, S32, 3, S32, 3):
-        spread_as(WHOLE, S23, S23, 1, 2, 2, offset, x, lanes, to, apart)
+        spread_as(WHOLE, S23, S23, 1, 2, 2, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(0, 1, F32, 3, 0, 3):
-        spread_as(WHOLE, F32, WHOLE, 1, 3, 3, offset, x, lanes, to, apart)
+        spread_as(WHOLE, F32, WHOLE, 1, 3, 3, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(0, 1, F22, 2, 0, 2):
-        spread_as(WHOLE, F22, WHOLE, 1, 2, 2, offset, x, lanes, to, apart)
+        spread_as(WHOLE, F22, WHOLE, 1, 2, 2, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(0, 1, 0, 2, F22, 2):
-        spread_as(WHOLE, WHOLE, F22, 1, 2, 2, offset, x, lanes, to, apart)
+        spread_as(WHOLE, WHOLE, F22, 1, 2, 2, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(0, 1, 0, 1, F22, 2):
-        spread_as(WHOLE, WHOLE, F22, 1, 1, 2, offset, x, lanes, to, apart)
+        spread_as(WHOLE, WHOLE, F22, 1, 1, 2, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(F22, 2, F22, 2, F22, 2):
-        spread_as(F22, F22, F22, 2, 2, 2, offset, x, lanes, to, apart)
+        spread_as(F22, F22, F22, 2, 2, 2, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(0, 1, 0, 3, F32, 3):
-        spread_as(WHOLE, WHOLE, F32, 1, 3, 3, offset, x, lanes, to, apart)
+        spread_as(WHOLE, WHOLE, F32, 1, 3, 3, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(0, 1, 0, 1, F23, 2) or code == CODE(0, 1, 0, 1, F32, 3):
-        spread_as(WHOLE, WHOLE, F23, 1, 1, 2, offset, x, lanes, to, apart)
+        spread_as(WHOLE, WHOLE, F23, 1, 1, 2, offset, x, vector_at, lanes, to, apart)
     elif code == CODE(F23, 2, F23, 2, F23, 2) or code == CODE(F32, 3, F32, 3, F32, 3):
-        spread_as(F23, F23, F23, 2, 2, 2, offset, x, lanes, to, apart)
+        spread_as(F23, F23, F23, 2, 2, 2, offset, x, vector_at, lanes, to, apart)
     else:
-        spread_as(kind[0], kind[1], kind[2], outs[0], outs[1], outs[2], offset, x, lanes, to, apart)
+        spread_as(kind[0], kind[1], kind[2], outs[0], outs[1], outs[2], offset, x, vector_at, lanes, to, apart)
 
 
 cdef inline void gather(
@@ -325,6 +326,7 @@ cdef inline void add_by_points(const Problem* of, const Tile* tile) noexcept nog
     cdef const Part* part
     cdef const Part* begun = of.part  # the first of those that add to the same products, which has all points
     cdef const real* w
+    place_vectors(of, tile, tile.vector_at)
     while c0 < of.channels:
         count = min(DEPTH, of.channels - c0)
         copy_tile(of, tile, tile.x + c0 * of.xs[1], count, 0, c0 == 0, tile.copied)
@@ -337,8 +339,8 @@ cdef inline void add_by_points(const Problem* of, const Tile* tile) noexcept nog
             blocks = (of.outputs * part.phases // outs + ROWS - 1) // ROWS
             for c in range(count):
                 spread(
-                    part.kind, of.outs, of.offset + part.first_tap, tile.copied + c * of.pitch, tile.width,
-                    tile.spread + c * tile.width, apart,
+                    part.kind, of.outs, of.offset + part.first_tap, tile.copied + c * of.pitch, tile.vector_at,
+                    tile.width, tile.spread + c * tile.width, apart,
                 )
             w = tile.w + part.weight + c0 * part.taps * blocks * ROWS
             w += tile.first_output * part.phases // outs * count
@@ -357,13 +359,13 @@ cdef inline void add_by_points(const Problem* of, const Tile* tile) noexcept nog
 cdef inline void mark_images(const Problem* of, const Tile* tile, unsigned char* marks) noexcept nogil:
     """Set the mark of each image in which some sum is not finite; what lies between a tile's rows does not count."""
     cdef Py_ssize_t rows = tile.outputs * of.phases, row, n, i, j, lane
-    cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].reach, length_h = of.axis[1].tile + of.axis[1].reach
+    cdef Py_ssize_t length_d = of.axis[0].tile + of.axis[0].gap, length_h = of.axis[1].tile + of.axis[1].gap
     if all_finite(tile.sums, rows * tile.width):
         return
     for row in range(rows):
         for n in range(tile.images):
             for i in range(tile.count[0]):
                 for j in range(tile.count[1]):
-                    lane = ((n * length_d + i) * length_h + j) * (of.axis[2].tile + of.axis[2].reach)
+                    lane = ((n * length_d + i) * length_h + j) * (of.axis[2].tile + of.axis[2].gap)
                     if not all_finite(tile.sums + row * tile.width + lane, tile.count[2]):
                         marks[n] = 1

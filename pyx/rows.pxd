@@ -10,7 +10,7 @@ from products cimport (
 )
 from runs cimport count_of
 from tiles cimport (
-    IN_PLACE, MOST_PHASES, PIECEWISE, TURNED, Part, Problem, Tile, copy_tile, find_taps, listed_of, place_row_vectors,
+    IN_PLACE, MOST_PHASES, PIECEWISE, TURNED, Part, Problem, Tile, copy_tile, find_taps, listed_of, place_vectors,
     repeat_taps,
 )
 
@@ -209,7 +209,7 @@ cdef inline void add_channels(const Problem* of, const Tile* tile) noexcept nogi
             tile.reached[i], listed, of.pitch, from_channel(of, &of.part[i]), tile.offset + at, tile.weight_at + at
         )
     if of.row_vectors:
-        place_row_vectors(of, tile, tile.vector_at)
+        place_vectors(of, tile, tile.vector_at)
     while c0 < of.channels:
         channels = min(of.chunk, of.channels - c0)
         copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 0, c0 == 0, tile.copied)

@@ -113,7 +113,7 @@ cdef struct Tile:
     real* turned  # sums, where vectors run along output channels
     real* spread  # x at the points of minimal filtering,
     real* products  # and the sums of products at each of them, or if folded for each tap
-    Py_ssize_t* vector_at  # with row vectors, where each begins in a segment
+    Py_ssize_t* vector_at  # with row vectors, or by minimal filtering, where each vector begins in a segment
     Py_ssize_t* offset  # of the taps that reach into x from somewhere in the tile,
     Py_ssize_t* weight_at  # by part and channel, or for each block of pixels as exchanged.pxd cuts them:
     Py_ssize_t* reached  # how many taps each has,
@@ -400,11 +400,14 @@ cdef inline Py_ssize_t width_of(
     return lanes * (of.axis[2].tile + of.axis[2].gap) + w
 
 
-cdef inline void place_row_vectors(const Problem* of, const Tile* tile, Py_ssize_t* at) noexcept nogil:
-    """Where each vector of a tile's lanes begins in a segment, if all are of one row."""
+cdef inline void place_vectors(const Problem* of, const Tile* tile, Py_ssize_t* at) noexcept nogil:
+    """Where each vector of a tile's lanes begins in a segment."""
     cdef const Axis* axis = &of.axis[0]
-    cdef Py_ssize_t wide = axis[2].tile // LANES, length_h = axis[1].tile + axis[1].reach, v, row, plane
+    cdef Py_ssize_t wide = max(1, axis[2].tile // LANES), length_h = axis[1].tile + axis[1].reach, v, row, plane
     for v in range(tile.width // LANES):
+        if not of.row_vectors:
+            at[v] = v * LANES
+            continue
         row = v // wide
         plane = row // axis[1].tile
         row += plane * axis[1].reach + plane // axis[0].tile * axis[0].reach * length_h

@@ -7,7 +7,7 @@ import pytest
 from forgetting import forget_plans
 
 import upsampling as up
-from upsampling import _plan_conv, nn
+from upsampling import _plan_conv, _plan_minimal, _plan_tables, nn
 
 SHAPES = [
     # input, of which the width is of whole vectors, outputs, of which rows fill blocks on any processor, options
@@ -18,25 +18,33 @@ SHAPES = [
     ((1, 24, 2, 64), 48, {"kernel_size": (2, 3), "stride": (1, 2), "padding": (0, 1), "output_padding": (0, 1)}),
     ((2, 24, 3, 4, 16), 24, {"kernel_size": 3, "padding": 1}),
     ((1, 24, 5, 6, 16), 24, {"kernel_size": 4, "stride": 2, "padding": 1}),
+    ((2, 24, 19, 48), 24, {"kernel_size": 3, "padding": 1}),
+    ((1, 24, 5, 7, 48), 24, {"kernel_size": 3, "padding": 1}),
 ]
 
 
-@pytest.fixture
-def found(monkeypatch):
+@pytest.fixture(params=[False, True], ids=["direct", "minimal"])
+def found(monkeypatch, request):
     """Whether tiles of such vectors were possible, of each that was looked at."""
     seen = []
 
-    def noted(problem, whole, box, original=_plan_conv._of_row_vectors):
-        seen.append(original(problem, whole, box))
+    def noted(problem, box, original=_plan_tables.of_row_vectors):
+        seen.append(original(problem, box))
         return seen[-1]
 
-    monkeypatch.setattr(_plan_conv, "_of_row_vectors", noted)
+    set_rule(monkeypatch, noted)
     monkeypatch.setattr(_plan_conv, "worth_folding", lambda *_: False)
-    up.set_minimal_filtering(False)
+    monkeypatch.setattr(_plan_minimal, "worth", lambda *_: True)
+    up.set_minimal_filtering(request.param)
     forget_plans()
     yield seen
     up.set_minimal_filtering(True)
     forget_plans()
+
+
+def set_rule(monkeypatch, rule):
+    for module in (_plan_conv, _plan_minimal):
+        monkeypatch.setattr(module, "of_row_vectors", rule)
 
 
 def both(monkeypatch, call):
@@ -44,7 +52,7 @@ def both(monkeypatch, call):
     forget_plans()
     with_them = call()
     with monkeypatch.context() as changed:
-        changed.setattr(_plan_conv, "_of_row_vectors", lambda *_: False)
+        set_rule(changed, lambda *_: False)
         forget_plans()
         return with_them, call()
 

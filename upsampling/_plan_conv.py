@@ -43,6 +43,7 @@ from ._plan_tables import (
     ints,
     lanes_of,
     layouts_of,
+    of_row_vectors,
     part_of,
     places,
     places_of_phases,
@@ -208,7 +209,7 @@ class Whole(NamedTuple):
     few: int  # where tasks find weights: of at most TILES tiles of a group,
     some: int  # and of at most DIRECT
     pieces: Pieces | None  # where vectors run along rows, or None where they may not
-    full: bool  # all blocks of rows are
+    full: bool  # all blocks of rows are: others would take row vectors one by one
 
 
 def _whole(problem: Problem, parts: list[Part]) -> Whole:
@@ -281,7 +282,7 @@ def _tiles(
     chunk = _chunk(problem, copied, packed if weights in (PIECEWISE, TURNED) else 0, segments, sums)
     if chunk * packed > UNPACKED and weights != IN_PLACE:
         weights = PACKED
-    row_vectors = weights in (PACKED, PIECEWISE) and prod(box) < lanes and _of_row_vectors(problem, whole, box)
+    row_vectors = weights in (PACKED, PIECEWISE) and prod(box) < lanes and whole.full and of_row_vectors(problem, box)
     if row_vectors:
         own = _cost(problem, reached * whole.products, whole.rows, layouts, box, prod(box))[0]
     for share in sorted(_shares(problem, whole.rows, lanes, problem.groups * tiles, whole.unit)):
@@ -303,11 +304,6 @@ def _tiles(
         tile = Tile(box[0], box[1:], layouts, share, min(problem.channels, chunk), weights, pieces)
         task = own * outputs + shared * (1 if chunk >= problem.channels else share)
         yield _time(problem, tiles * ceil(pieces.number, share), task), tile
-
-
-def _of_row_vectors(problem: Problem, whole: Whole, box: tuple[int, ...]) -> bool:
-    """Return whether each vector of a tile's pixels may be of one row; a block of few rows would take them singly."""
-    return whole.full and box[3] % problem.lanes == 0
 
 
 def _weights_of(problem: Problem, parts: list[Part], absent: bool) -> tuple[int, int]:

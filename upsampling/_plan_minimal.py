@@ -29,6 +29,7 @@ from ._plan_tables import (
     ints,
     lanes_of,
     layouts_of,
+    of_row_vectors,
     places,
 )
 
@@ -342,6 +343,7 @@ def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
         weights,
         outs=ints(outs),
         minimal=True,
+        row_vectors=tile.row_vectors,
     )
 
 
@@ -387,8 +389,9 @@ def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
     unit = lcm(*(problem.rows // gcd(problem.rows, _rows(part)) for part in parts))
     best, chosen = (2, 0.0), None
     for layouts, box in _candidates(problem, axes, domain):
-        vectors = ceil(lanes_of(box, layouts), problem.lanes)
-        tile = Tile(box[0], box[1:], layouts, 0, 0)
+        row_vectors = of_row_vectors(problem, box) and prod(box) < lanes_of(box, layouts)
+        vectors = ceil(prod(box) if row_vectors else lanes_of(box, layouts), problem.lanes)
+        tile = Tile(box[0], box[1:], layouts, 0, 0, row_vectors=row_vectors)
         segments = prod(len(layout.first) for layout in layouts)
         chunk = min(DEPTH, problem.channels)
         copied = chunk * tile.segment() * segments * problem.itemsize

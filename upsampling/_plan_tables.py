@@ -337,6 +337,11 @@ def lanes_of(box: Sequence[int], layouts: Sequence[Layout]) -> int:
     return lanes + 1
 
 
+def of_row_vectors(problem: Problem, box: Sequence[int]) -> bool:
+    """Return whether each vector of a tile's lanes may be of one row."""
+    return box[3] % problem.lanes == 0
+
+
 def ints(values: object) -> np.ndarray:
     return np.ascontiguousarray(values, np.intp)
 
