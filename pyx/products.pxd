@@ -220,12 +220,14 @@ cdef inline void add_products(int rows, const Sums* s, Py_ssize_t first, Py_ssiz
 
 cdef inline void add_in_turn(const Sums* s, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
     """The sum for ROWS rows that lie IN_TURN, and for some lanes, VECTORS_BESIDE(ROWS) vectors at a time."""
-    products(ROWS, VECTORS_BESIDE(ROWS), IN_TURN, False, s, first, end)
+    if NEAR:
+        products(ROWS, VECTORS_BESIDE(ROWS), IN_TURN, False, s, first, end)
 
 
 cdef inline void add_row_vectors(const Sums* s, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
     """As add_in_turn, for lanes of which the vectors lie anywhere in b."""
-    products(ROWS, VECTORS_BESIDE(ROWS), IN_TURN, True, s, first, end)
+    if NEAR:
+        products(ROWS, VECTORS_BESIDE(ROWS), IN_TURN, True, s, first, end)
 
 
 cdef inline void add_products_apart(int rows, const Sums* s, Py_ssize_t first, Py_ssize_t lanes) noexcept nogil:

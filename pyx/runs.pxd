@@ -26,9 +26,13 @@ cdef inline Py_ssize_t count_of(Py_ssize_t size, Py_ssize_t piece) noexcept nogi
 
 
 cdef inline void fill(real value, Py_ssize_t count, real* to) noexcept nogil:
-    cdef Py_ssize_t t
-    for t in range(count):
+    cdef Py_ssize_t t = 0
+    while t + LANES <= count:
+        vstore(to + t, vset(value))
+        t += LANES
+    while t < count:
         to[t] = value
+        t += 1
 
 
 cdef inline void copy_near(const real* x, Py_ssize_t count, real* to) noexcept nogil:
