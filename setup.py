@@ -158,7 +158,7 @@ def extensions():
                 [str(stub)],
                 include_dirs=["pyx", "upsampling/include"],
                 define_macros=macros,
-                extra_compile_args=[*CFLAGS, *flags, *(SMALL if kernel not in KERNELS else [])],
+                extra_compile_args=[*CFLAGS, *flags, *(SMALL if kernel not in (*KERNELS, "door") else [])],
                 extra_link_args=[*(SANITIZERS or STRIPPED)],
                 depends=["setup.py", *shared, f"pyx/{kernel}.pyx", *INCLUDED.get(kernel, ())],
             )

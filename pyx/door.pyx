@@ -169,6 +169,7 @@ cdef int max_unpool_backward(
         return status
     if plane_size > PTRDIFF_MAX // 16 // num_threads:
         return STATUS_NO_MEMORY
+    group.all = planes * plane_size
     set_windows(&windows, counts, NULL, 1)
     each = (mark_bytes(&group) + 63) // 64 * 64
     threads = enter(num_threads)

@@ -21,7 +21,7 @@ Those of a tap less (S22, S23, S32) are as if the last tap were zero: they have 
 
 from products cimport LANES, ROWS, Sums, add_products, real, vec, vload, vset, vstore
 from runs cimport all_finite
-from tiles cimport Part, Problem, Tile, copy_tile, place_vectors
+from tiles cimport Part, Problem, Tile, begin_vectors, copy_tile
 
 cdef extern from "simd.h" nogil:
     """
@@ -326,7 +326,7 @@ cdef inline void add_by_points(const Problem* of, const Tile* tile) noexcept nog
     cdef const Part* part
     cdef const Part* begun = of.part  # the first of those that add to the same products, which has all points
     cdef const real* w
-    place_vectors(of, tile, tile.vector_at)
+    begin_vectors(of, tile, tile.vector_at)
     while c0 < of.channels:
         count = min(DEPTH, of.channels - c0)
         copy_tile(of, tile, tile.x + c0 * of.xs[1], count, 0, c0 == 0, tile.copied)

@@ -10,7 +10,7 @@ from products cimport (
 )
 from runs cimport count_of
 from tiles cimport (
-    IN_PLACE, MOST_PHASES, PIECEWISE, TURNED, Part, Problem, Tile, copy_tile, find_taps, listed_of, place_vectors,
+    IN_PLACE, MOST_PHASES, PIECEWISE, TURNED, Part, Problem, Tile, begin_vectors, copy_tile, find_taps, listed_of,
     repeat_taps,
 )
 
@@ -61,8 +61,12 @@ cdef inline void add_lanes(
 cdef inline void add_by_row_vectors(
     const Problem* of, const Tile* tile, const Sums* s, Py_ssize_t rows, bint in_turn
 ) noexcept nogil:
-    """The same for all vectors, each of one row: some at once, and what they leave one by one."""
+    """The same for all vectors, each of one row: some at once, and what they leave one by one.
+
+    Where weights are not in turn, all go one by one, but for weights that are not finite, which take row by row.
+    """
     cdef Py_ssize_t vectors = tile.width // LANES, v = 0, lane
+    cdef Py_ssize_t together = of.axis[2].tile // LANES if of.careful else 1
     cdef Sums one = s[0]
     if NEAR and in_turn and rows == ROWS and not of.careful:
         v = vectors - vectors % VECTORS_BESIDE(ROWS)
@@ -75,8 +79,8 @@ cdef inline void add_by_row_vectors(
             one.before = s.before + lane
         if s.after != NULL:
             one.after = s.after + lane
-        add_lanes(of, tile, &one, rows, False, LANES)
-        v += 1
+        add_lanes(of, tile, &one, rows, False, together * LANES)
+        v += together
 
 
 cdef inline void add_rows(
@@ -209,7 +213,7 @@ cdef inline void add_channels(const Problem* of, const Tile* tile) noexcept nogi
             tile.reached[i], listed, of.pitch, from_channel(of, &of.part[i]), tile.offset + at, tile.weight_at + at
         )
     if of.row_vectors:
-        place_vectors(of, tile, tile.vector_at)
+        begin_vectors(of, tile, tile.vector_at)
     while c0 < of.channels:
         channels = min(of.chunk, of.channels - c0)
         copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 0, c0 == 0, tile.copied)

@@ -400,14 +400,13 @@ cdef inline Py_ssize_t width_of(
     return lanes * (of.axis[2].tile + of.axis[2].gap) + w
 
 
-cdef inline void place_vectors(const Problem* of, const Tile* tile, Py_ssize_t* at) noexcept nogil:
+cdef inline void begin_vectors(const Problem* of, const Tile* tile, Py_ssize_t* at) noexcept nogil:
     """Where each vector of a tile's lanes begins in a segment."""
     cdef const Axis* axis = &of.axis[0]
-    cdef Py_ssize_t wide = max(1, axis[2].tile // LANES), length_h = axis[1].tile + axis[1].reach, v, row, plane
+    cdef Py_ssize_t wide = axis[2].tile // LANES, length_h = axis[1].tile + axis[1].reach, v, row, plane
     for v in range(tile.width // LANES):
-        if not of.row_vectors:
-            at[v] = v * LANES
-            continue
+        at[v] = v * LANES
+    for v in range(tile.width // LANES if of.row_vectors else 0):
         row = v // wide
         plane = row // axis[1].tile
         row += plane * axis[1].reach + plane // axis[0].tile * axis[0].reach * length_h

@@ -23,6 +23,10 @@ SHAPES = [
     (1, 20, (5, 3, 4), (2, 3, 2)),
     (2, 2, (3, 4, 5), (5, 4, 2)),
     (1, 1, (64, 64), (1, 1)),
+    (2, 3, (40, 1, 1), (2, 3, 2)),
+    (2, 2, (20, 5, 1), (2, 2, 3)),
+    (1, 3, (20, 2, 2), (1, 2, 2)),
+    (2, 1, (3, 3), (17, 16)),
 ]
 DTYPES = ("float32", "float64", "float16", "uint8", "complex128")
 
@@ -104,3 +108,11 @@ def test_planes_beyond_the_caches(size):
         if last:
             grad, given = (np.moveaxis(np.moveaxis(array, 1, -1).copy(), -1, 1) for array in (grad, given))
         same_bits(up.max_unpool2d_backward(grad, given), wanted)
+
+
+def test_a_permutation_of_a_plane():
+    """No index is in its window, and none stands twice."""
+    rng = np.random.default_rng(9)
+    for dtype, last in itertools.product(DTYPES, (False, True)):
+        at = np.stack([rng.permutation(64 * 65) for _ in range(3)]).reshape(1, 3, 64, 65)
+        check(at, (64, 65), dtype, last, rng)

@@ -177,6 +177,17 @@ def _reached(problem: Problem, axes: list[Phases], taps: list[int], box: tuple[i
     return part
 
 
+def _all_reach(problem: Problem, axes: list[Phases], box: tuple[int, ...]) -> bool:
+    """Return whether all taps reach into x from somewhere in each of the tiles."""
+    for axis, phases, size in zip(problem.axes, axes, box[1:], strict=True):
+        domain = int(phases.counts.max())
+        last = (ceil(domain, size) - 1) * size
+        extent = axis[0] if problem.forward else axis[1]
+        if phases.source.max() + phases.step * last >= extent or phases.source.min() + phases.step * (size - 1) < 0:
+            return False
+    return True
+
+
 def _cost(
     problem: Problem, products: float, rows: int, layouts: tuple[Layout, ...], box: tuple[int, ...], lanes: int
 ) -> tuple[float, float]:
@@ -209,7 +220,7 @@ class Whole(NamedTuple):
     few: int  # where tasks find weights: of at most TILES tiles of a group,
     some: int  # and of at most DIRECT
     pieces: Pieces | None  # where vectors run along rows, or None where they may not
-    full: bool  # all blocks of rows are: others would take row vectors one by one
+    full: bool  # all blocks of rows are
 
 
 def _whole(problem: Problem, parts: list[Part]) -> Whole:
@@ -239,7 +250,9 @@ def _choose(problem: Problem, axes: list[Phases], parts: list[Part]) -> tuple[fl
         boxes = {box_of(problem, domain, layouts, n * problem.lanes) for n in (96, 48, 24, 12, 6, least)}
         for box in sorted(boxes):
             reached, tiles = _reached(problem, axes, taps, box), prod(map(ceil, domain, box))
-            for cost, tile in _tiles(problem, parts, whole, layouts, box, reached, tiles):
+            # Integers, and tiles that some taps do not reach, would take row vectors one by one.
+            in_turn = problem.folds and of_row_vectors(problem, box) and _all_reach(problem, axes, box)
+            for cost, tile in _tiles(problem, parts, whole, layouts, box, reached, in_turn, tiles):
                 cost += _packing(problem, whole, tile.weights, tiles)
                 if cost < best:
                     best, chosen = cost, tile
@@ -267,6 +280,7 @@ def _tiles(
     layouts: tuple[Layout, ...],
     box: tuple[int, ...],
     reached: float,
+    in_turn: bool,
     tiles: int,
 ) -> Iterator[tuple[float, Tile]]:
     """Give ways to compute tiles of some sizes, of which a group has so many, with their estimated costs."""
@@ -282,7 +296,7 @@ def _tiles(
     chunk = _chunk(problem, copied, packed if weights in (PIECEWISE, TURNED) else 0, segments, sums)
     if chunk * packed > UNPACKED and weights != IN_PLACE:
         weights = PACKED
-    row_vectors = weights in (PACKED, PIECEWISE) and prod(box) < lanes and whole.full and of_row_vectors(problem, box)
+    row_vectors = weights in (PACKED, PIECEWISE) and prod(box) < lanes and whole.full and in_turn
     if row_vectors:
         own = _cost(problem, reached * whole.products, whole.rows, layouts, box, prod(box))[0]
     for share in sorted(_shares(problem, whole.rows, lanes, problem.groups * tiles, whole.unit)):
