@@ -239,11 +239,9 @@ INLINED int fetch_whole_loop(const group *g, const windows *w, const char *y, co
         if (CHANNELS == 1) CALL(1, 2) else CALL(CHANNELS, 2)           \
     } else if (SIZE == 1) {                                            \
         CALL(CHANNELS, 1)                                              \
-    } else if (SIZE == 16) {                                           \
-        CALL(CHANNELS, 16)                                             \
     }
 static inline int fetched_whole(const group *g, size_t size) {
-    return lie_whole(g, size) && size <= 16 && (size & (size - 1)) == 0 && g->count * g->channels >= FEW;
+    return lie_whole(g, size) && size <= 8 && (size & (size - 1)) == 0 && g->count * g->channels >= FEW;
 }
 
 /* Fetch rows of windows that tile planes which lie whole; whether all positions lie in their windows. */
@@ -265,7 +263,11 @@ static inline int fetch_once(const group *g, const windows *w, const char *y, co
         BY_ITEM(size, g->channels, WHOLE_OF)
 #undef WHOLE_OF
     }
-#define FETCH(S) found = fetch_once_loop(*g, y, at, x, seen, S)
+#define FETCH(S)                                                              \
+    if (contiguous(g, S))                                                     \
+        found = fetch_once_loop(as_contiguous(g, S), y, at, x, seen, S);      \
+    else                                                                      \
+        found = fetch_once_loop(*g, y, at, x, seen, S)
     BY_SIZE(size, FETCH)
 #undef FETCH
     return found;

@@ -38,7 +38,7 @@ INLINED void put_loop(group g, const char *x, const char *at, char *y, ptrdiff_t
 }
 
 /* How many positions ahead items are asked for, as they do not lie in order; of interleaved planes once for each line.
- * 8x64x64x64 from 128x128, before fetch.h fetched such planes in runs: 3.5 ms with 48, 3.7 with 16, 9.5 without. */
+ * 8x64x64x64 from 128x128, before fetch.h took such planes: 3.5 ms with 48, 3.7 with 16, 9.5 without. */
 #define AHEAD 48
 
 /* x[i] = y[at[i]] for all i, each read whatever stands there; `seen` has a byte for each position, 0 before. */
