@@ -173,7 +173,8 @@ INLINED void ask_for_run(const group *g, const long long *at, ptrdiff_t n, ptrdi
                          size_t size, const long long *end) {
     const ptrdiff_t ahead = channels > 1 ? WINDOWS_AHEAD * channels : n, left = least(end - at - ahead, n);
     for (ptrdiff_t i = 0; i < left; i += channels > 1 ? 64 / (ptrdiff_t)size : 1)
-        __builtin_prefetch((const char *)((uintptr_t)y + ((size_t)at[ahead + i] * (size_t)channels + (size_t)(c + i) % (size_t)channels) * size));
+        __builtin_prefetch((const char *)((uintptr_t)y + ((size_t)at[ahead + i] * (size_t)channels +
+                                                          (size_t)(c + i) % (size_t)channels) * size));
 }
 
 /* Fetch the items of rows first .. end - 1 of windows; whether all lie in their windows: else x is not right. */
@@ -236,12 +237,10 @@ INLINED int fetch_whole_loop(const group *g, const windows *w, const char *y, co
     } else if (SIZE == 8) {                                            \
         if (CHANNELS == 1) CALL(1, 8) else CALL(CHANNELS, 8)           \
     } else if (SIZE == 2) {                                            \
-        if (CHANNELS == 1) CALL(1, 2) else CALL(CHANNELS, 2)           \
-    } else if (SIZE == 1) {                                            \
-        CALL(CHANNELS, 1)                                              \
+        CALL(CHANNELS, 2)                                              \
     }
 static inline int fetched_whole(const group *g, size_t size) {
-    return lie_whole(g, size) && size <= 8 && (size & (size - 1)) == 0 && g->count * g->channels >= FEW;
+    return lie_whole(g, size) && (size == 2 || size == 4 || size == 8) && g->count * g->channels >= FEW;
 }
 
 /* Fetch rows of windows that tile planes which lie whole; whether all positions lie in their windows. */
