@@ -64,7 +64,7 @@ def test_the_same_bits(way, threads_forced, monkeypatch, shape, outputs, options
     if last:
         x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
     up.set_num_threads(threads)
-    forward, backward = (getattr(up, f"conv_transpose{rank}d{way}") for way in ("", "_backward"))
+    forward, backward = (getattr(up, f"conv_transpose{rank}d{end}") for end in ("", "_backward"))
     results = both(monkeypatch, lambda: forward(x, weight, **given))
     np.testing.assert_array_equal(*results)
     if dtype != "int64":
