@@ -79,7 +79,7 @@ cdef inline void add_by_row_vectors(
             one.before = s.before + lane
         if s.after != NULL:
             one.after = s.after + lane
-        add_lanes(of, tile, &one, rows, False, together * LANES)
+        add_lanes(of, tile, &one, rows, False, min(together, vectors - v) * LANES)
         v += together
 
 
