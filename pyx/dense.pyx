@@ -27,12 +27,13 @@ from upsampling._kernels.calls cimport (
     Call, call_scratch, call_shares, call_takes, enter, keep, leave, perform, stopped,
 )
 from exchanged cimport contract_exchanged, listed_in_blocks, most_blocks, most_taps, place_vectors, vectors_of
-from expand cimport RUN, pack_points, slice_of
+from exchanged_points cimport contract_by_points, vectors_of_piece
+from expand cimport RUN, height_of, pack_points, slice_of
 from folded cimport FOLDS, add_folded, room_of_columns
-from minimal cimport DEPTH, FILTERS, add_by_points, mark_images
-from packing cimport Column, Weights, are_finite, kernel_of, pack_unit, unit_of, weights_of
+from minimal cimport DEPTH, FILTERS, add_by_points, mark_images, outs_of, rows_of
+from packing cimport Column, Weights, are_finite, kernel_of, pack_blocks, pack_vectors, unit_of, weights_of
 from products cimport BLOCK_PIXELS, GROUP, LANES, ROWS, Sums, add_in_turn, add_row_vectors, real
-from rows cimport add_channels, pack_blocks, place_blocks
+from rows cimport add_channels, place_blocks
 from runs cimport all_finite, count_of, fill, pointer, take
 from tiles cimport (
     FAR, MOST_PHASES, PACKED, PIECEWISE, TURNED, Axis, Part, Problem, Tile, first_of, listed_of, set_axis, store,
@@ -65,7 +66,7 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
     cdef Py_ssize_t copied = (of.chunk * of.pitch + 2 * LANES) // LANES * LANES, width, sums, i
     cdef Py_ssize_t outside = copied if careful else 0, chains = 0, spread = 0, products = 0, turned = 0, lists = 0
     cdef Py_ssize_t packed = 0, blocks = 0, vectors = 0
-    cdef Py_ssize_t outputs = min(of.piece, of.outputs), outs = of.outs[0] * of.outs[1] * of.outs[2]
+    cdef Py_ssize_t outputs = min(of.piece, of.outputs), rows
     cdef Py_ssize_t head = sizeof(Tile) // 64 * 64 + 64
     cdef Tile* tile = <Tile*>memory
     width = width_of(of, of.images, of.axis[0].tile, of.axis[1].tile, of.axis[2].tile)
@@ -74,13 +75,18 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
     sums = outputs * of.phases * width
     if of.minimal:
         for i in range(of.parts):
+            rows = GROUP * LANES if of.exchanged else outputs * rows_of(of, &of.part[i])
             spread = max(spread, of.part[i].taps * (min(<Py_ssize_t>DEPTH, of.channels) * width + LANES))
-            products = max(products, of.part[i].taps * (outputs * of.part[i].phases // outs * width + LANES))
+            products = max(products, of.part[i].taps * (rows * width + LANES))
+        if of.exchanged:
+            turned = of.share * vectors_of_piece(of, outputs) * LANES * outs_of(of) * width
+            blocks = most_blocks(of)
+            lists = DEPTH
     elif of.folded:
         products = room_of_columns(of)
     elif of.exchanged:
         for i in range(of.parts):
-            turned += vectors_of(outputs, &of.part[i]) * LANES * width
+            turned += vectors_of(outputs * of.part[i].phases) * LANES * width
         blocks = most_blocks(of)
         lists = blocks * most_taps(of) * listed_in_blocks(of)
     else:
@@ -150,6 +156,9 @@ cdef void do_task(
     tile.y = y + n * of.ys[0] + (group * of.outputs + tile.first_output) * of.ys[1]
     tile.lanes = width_of(of, tile.images, tile.count[0], tile.count[1], tile.count[2])
     tile.width = (tile.lanes + LANES - 1) // LANES * LANES + (LANES if of.folded else 0)
+    if FILTERS and of.minimal and of.exchanged:
+        contract_by_points(of, tile, marks + n)
+        return
     if FILTERS and of.minimal:
         add_by_points(of, tile)
         mark_images(of, tile, marks + n)
@@ -308,17 +317,17 @@ cdef bint pack_task(
     weights = unit_of(of, w, w_end, first + unit * height, count, c, channels)
     if of.exchanged:
         place_vectors(of, first, end, unit, count, packed, column)
-        pack_unit(LANES, &weights, of.parts, of.part, of.tap, column)
+        pack_vectors(&weights, of.parts, of.part, of.tap, column)
     else:
         place_blocks(of, of.outputs, unit, of.channels, c, channels, count, packed, column)
-        pack_blocks(of, &weights, column)
+        pack_blocks(&weights, of.parts, of.part, of.tap, column)
     return not are_finite(&weights)
 
 
 cdef bint pack_by_points(Call* call, const Pass* part, const real* w, Py_ssize_t size, real* packed) noexcept nogil:
     """As `pack`, for minimal filtering: see expand.pxd."""
     cdef const Problem* of = &part.of
-    cdef Py_ssize_t units = count_of(of.outputs, ROWS), runs = count_of(units, RUN), channels = slice_of(of)
+    cdef Py_ssize_t units = count_of(of.outputs, height_of(of)), runs = count_of(units, RUN), channels = slice_of(of)
     cdef Py_ssize_t slices = count_of(of.channels, channels), task, c, unit, group
     cdef int bad = 0
     for task in prange(part.groups * slices * runs, num_threads=call.threads, schedule="static"):

@@ -46,8 +46,8 @@ cdef struct Sums "group_sums":
     bint fresh  # the chains are the first in y
 
 
-cdef inline Py_ssize_t vectors_of(Py_ssize_t outputs, const Part* part) noexcept nogil:
-    return (outputs * part.phases + LANES - 1) // LANES
+cdef inline Py_ssize_t vectors_of(Py_ssize_t rows) noexcept nogil:
+    return (rows + LANES - 1) // LANES
 
 
 cdef inline Py_ssize_t groups_of(Py_ssize_t vectors) noexcept nogil:
@@ -179,7 +179,8 @@ cdef inline bint list_block(
 cdef inline void cut_pixels(const Problem* of, Tile* tile, const Part* part, Py_ssize_t listed) noexcept nogil:
     """List the blocks of a tile, first those that are longer by one pixel, and for each the taps that reach into x.
 
-    Rows are cut into about equal blocks, so that no lane between rows is computed; short rows are cut together.
+    Rows are cut into about equal blocks, so that no lane between rows is computed; short rows are cut together. Without
+    a part, each block has one tap, and the list that begins at 0.
     """
     cdef bint by_rows = 2 * tile.count[2] >= BLOCK_PIXELS, longer
     cdef Py_ssize_t pixels = tile.count[2] if by_rows else tile.lanes, end = 0
@@ -206,9 +207,14 @@ cdef inline void cut_pixels(const Problem* of, Tile* tile, const Part* part, Py_
                     count[2] = tile.pixels + longer
                     at += lane_of(of, tile, row)
                 tile.lane[tile.blocks] = at
-                tile.reached[tile.blocks] = find_taps(of, part, first, count, tile.offset + end, tile.weight_at + end)
-                if list_block(of, part, tile, end, listed):
-                    end += part.taps * listed
+                if part == NULL:
+                    tile.reached[tile.blocks] = 1
+                    tile.list[tile.blocks] = 0
+                else:
+                    at = find_taps(of, part, first, count, tile.offset + end, tile.weight_at + end)
+                    tile.reached[tile.blocks] = at
+                    if list_block(of, part, tile, end, listed):
+                        end += part.taps * listed
                 tile.blocks += 1
         if longer:
             tile.longer = tile.blocks
@@ -227,7 +233,7 @@ cdef inline real* sums_of(const Problem* of, const Tile* tile, Py_ssize_t number
     cdef real* at = tile.turned
     cdef Py_ssize_t i
     for i in range(number):
-        at += vectors_of(tile.outputs, &of.part[i]) * LANES * tile.width
+        at += vectors_of(tile.outputs * of.part[i].phases) * LANES * tile.width
     return at
 
 
@@ -236,7 +242,7 @@ cdef inline void add_groups(
 ) noexcept nogil:
     """Add the products of some channels, whole blocks or the last, to the sums of a part."""
     cdef const Part* part = &of.part[number]
-    cdef Py_ssize_t vectors = vectors_of(tile.outputs, part), group, row, wide, c
+    cdef Py_ssize_t vectors = vectors_of(tile.outputs * part.phases), group, row, wide, c
     cdef const real* w = tile.w + part.weight + tile.first_output * part.phases * of.channels * part.taps
     cdef Sums sums
     sums.listed = listed_in_blocks(of)
@@ -274,9 +280,9 @@ cdef inline void place_vectors(
     cdef const Part* part
     for i in range(of.parts):
         part = &of.part[i]
-        vectors = vectors_of(end - first, part)
+        vectors = vectors_of((end - first) * part.phases)
         group = 0
-        for j in range(vectors_of(count, part)):
+        for j in range(vectors_of(count * part.phases)):
             vector = unit * part.phases + j
             while row_of(group + 1, vectors) <= vector * LANES:
                 group += 1
@@ -309,7 +315,7 @@ cdef inline void turn(const Problem* of, const Tile* tile) noexcept nogil:
     cdef real* to
     for i in range(of.parts):
         part = &of.part[i]
-        vectors = vectors_of(tile.outputs, part)
+        vectors = vectors_of(tile.outputs * part.phases)
         to = tile.sums + tile.outputs * part.first_phase * tile.width
         for group in range(groups_of(vectors)):
             first = row_of(group, vectors)
@@ -317,25 +323,29 @@ cdef inline void turn(const Problem* of, const Tile* tile) noexcept nogil:
             row = first
             while row < row_of(group + 1, vectors):
                 turn_rows(
-                    tile, part, row, sums + row - first, row_of(group + 1, vectors) - first, to + row * tile.width
+                    tile, part.phases, row, sums + row - first, row_of(group + 1, vectors) - first,
+                    to + row * tile.width, tile.width,
                 )
                 row += LANES
 
 
 cdef inline void turn_rows(
-    const Tile* tile, const Part* part, Py_ssize_t row, const real* sums, Py_ssize_t wide, real* to
+    const Tile* tile, Py_ssize_t phases, Py_ssize_t row, const real* sums, Py_ssize_t wide, real* to, Py_ssize_t apart
 ) noexcept nogil:
-    """A vector of rows from `row` on, of a group of `wide` rows."""
-    cdef Py_ssize_t lane = 0, i, rows = min(<Py_ssize_t>LANES, tile.outputs * part.phases - row)
+    """A vector of rows from `row` on, of which an output channel has `phases`, of a group of `wide` rows.
+
+    They come to be `apart`, and meet the bias.
+    """
+    cdef Py_ssize_t lane = 0, i, rows = min(<Py_ssize_t>LANES, tile.outputs * phases - row)
     cdef vec bias[LANES]
     for i in range(rows):
-        bias[i] = vset(tile.bias[(row + i) // part.phases])
+        bias[i] = vset(tile.bias[(row + i) // phases])
     while lane < tile.lanes:
         transpose(
-            sums + lane * wide, wide, min(<Py_ssize_t>LANES, tile.lanes - lane), rows, to + lane, tile.width,
+            sums + lane * wide, wide, min(<Py_ssize_t>LANES, tile.lanes - lane), rows, to + lane, apart,
         )
         for i in range(rows):
-            vstore(to + i * tile.width + lane, vload(to + i * tile.width + lane) + bias[i])
+            vstore(to + i * apart + lane, vload(to + i * apart + lane) + bias[i])
         lane += LANES
 
 
@@ -347,7 +357,7 @@ cdef inline bint in_order(const Problem* of) noexcept nogil:
 
 cdef inline void store_in_order(const Problem* of, const Tile* tile) noexcept nogil:
     """Write y, run by run of rows that belong to an output channel and a group."""
-    cdef Py_ssize_t vectors = vectors_of(tile.outputs, &of.part[0]), group = 0, row = 0, end, first, n, i, m, run
+    cdef Py_ssize_t vectors = vectors_of(tile.outputs * of.part[0].phases), group = 0, row = 0, end, first, n, i, m, run
     cdef const real* sums
     cdef real* y
     cdef real bias

@@ -1,10 +1,11 @@
 """Weights of minimal filtering: taken as the direct way takes them, then transformed, vectors along (channel, row)."""
 
-from minimal cimport CODE, DEPTH, F22, F23, F32, POINTS, S22, S23, S32, WHOLE, code_of, points_of
-from packing cimport Column, Weights, are_finite, pack_unit, unit_of
+from exchanged cimport row_of, vectors_of
+from minimal cimport CODE, DEPTH, F22, F23, F32, POINTS, S22, S23, S32, WHOLE, code_of, points_of, rows_of
+from packing cimport Column, Weights, are_finite, pack_blocks, pack_vectors, unit_of
 from products cimport LANES, ROWS, real, vec, vload, vset, vstore
 from runs cimport count_of
-from tiles cimport Part, Problem
+from tiles cimport Part, Problem, first_of
 
 cdef extern from "simd.h" nogil:
     """
@@ -104,12 +105,17 @@ cdef inline Py_ssize_t taps_of(const Problem* of, const Part* part) noexcept nog
     return count
 
 
+cdef inline Py_ssize_t height_of(const Problem* of) noexcept nogil:
+    """Output channels of a unit, and rows that come to lie together."""
+    return LANES if of.exchanged else ROWS
+
+
 cdef inline Py_ssize_t slice_of(const Problem* of) noexcept nogil:
     """Channels transformed at once: as many as TAKEN holds, a power of two."""
-    cdef Py_ssize_t i, count = SLICE, taps = 0, outs = of.outs[0] * of.outs[1] * of.outs[2]
+    cdef Py_ssize_t i, count = SLICE, taps = 0
     for i in range(of.parts):
-        taps += taps_of(of, &of.part[i]) * of.part[i].phases // outs
-    while count > 1 and count * taps * ROWS > TAKEN:
+        taps += taps_of(of, &of.part[i]) * rows_of(of, &of.part[i])
+    while count > 1 and count * taps * height_of(of) > TAKEN:
         count //= 2
     return count
 
@@ -117,45 +123,85 @@ cdef inline Py_ssize_t slice_of(const Problem* of) noexcept nogil:
 cdef inline void place_taps(
     const Problem* of, Py_ssize_t outputs, Py_ssize_t from_tap, real* taken, Part* taps, Column* column
 ) noexcept nogil:
-    """Where the taps of a unit's rows are taken to, for each part [tap][channel][ROWS]."""
-    cdef Py_ssize_t i, _j, columns = 0, outs = of.outs[0] * of.outs[1] * of.outs[2]
+    """Where the taps of a unit's rows are taken to, for each part [tap][channel][row]."""
+    cdef Py_ssize_t i, _j, columns = 0
     for i in range(of.parts):
-        taps[i].phases = of.part[i].phases // outs
+        taps[i].phases = rows_of(of, &of.part[i])
         taps[i].taps = taps_of(of, &of.part[i])
-        for _j in range(count_of(outputs * taps[i].phases, ROWS)):
+        for _j in range(count_of(outputs * taps[i].phases, height_of(of))):
             column[columns].to = taken
             column[columns].wide = from_tap
-            column[columns].deep = ROWS
+            column[columns].deep = height_of(of)
             taken += taps[i].taps * from_tap
             columns += 1
+
+
+cdef inline void expand_rows(
+    const Problem* of, const Part* part, const real* taps, Py_ssize_t from_tap, Py_ssize_t unit, Py_ssize_t number,
+    Py_ssize_t first, Py_ssize_t channels, real* packed,
+) noexcept nogil:
+    """Transform ROWS rows, the unit's with this number, of some channels of DEPTH from the first on.
+
+    Weights are [part][DEPTH channels][point][block of rows][channel][row].
+    """
+    cdef Py_ssize_t blocks = count_of(of.outputs * rows_of(of, part), ROWS), c = first // DEPTH * DEPTH
+    cdef Py_ssize_t depth = min(<Py_ssize_t>DEPTH, of.channels - c)
+    packed += (c * part.taps * blocks + (unit * rows_of(of, part) + number) * depth + first - c) * ROWS
+    expand_taps(part.kind, of.outs, taps, from_tap, channels * ROWS, packed, blocks * depth * ROWS)
+
+
+cdef inline void expand_vectors(
+    const Problem* of, const Part* part, const real* taps, Py_ssize_t from_tap, Py_ssize_t unit, Py_ssize_t number,
+    Py_ssize_t first, Py_ssize_t channels, real* packed,
+) noexcept nogil:
+    """The same for a vector of rows, of weights that lie as exchanged_points.pxd has them."""
+    cdef Py_ssize_t piece = 0, rows = rows_of(of, part), c = first // DEPTH * DEPTH, i, output, vectors, row, wide
+    cdef Py_ssize_t depth = min(<Py_ssize_t>DEPTH, of.channels - c), group = 0
+    while first_of(of, piece + 1) <= unit * LANES:
+        piece += 1
+    output = first_of(of, piece)
+    vectors = vectors_of((first_of(of, piece + 1) - output) * rows)
+    number += (unit - output // LANES) * rows
+    while row_of(group + 1, vectors) <= number * LANES:
+        group += 1
+    row = row_of(group, vectors)
+    wide = row_of(group + 1, vectors) - row
+    packed += (output * rows * of.channels + vectors * LANES * c + row * depth) * part.taps
+    packed += (first - c) * wide + number * LANES - row
+    for i in range(channels):
+        expand_taps(part.kind, of.outs, taps + i * LANES, from_tap, LANES, packed + i * wide, depth * wide)
 
 
 cdef inline bint pack_points(
     const Problem* of, const real* w, const real* w_end, Py_ssize_t unit, Py_ssize_t c, Py_ssize_t channels,
     real* packed,
 ) noexcept nogil:
-    """The weights of ROWS output channels, the unit's, and some channels from c on; whether all are finite.
+    """The weights of a unit's output channels and some channels from c on; whether all are finite.
 
-    They are [part][DEPTH channels][point][block of rows][channel][ROWS]. Parts may have the weights of earlier ones.
+    Parts may have the weights of earlier ones.
     """
     cdef real taken[TAKEN + LANES]  # whole vectors are read
     cdef Column column[MOST_PARTS]
     cdef Part taps[MOST_PARTS]
     cdef const Column* to = column
     cdef const Part* part
-    cdef Py_ssize_t outputs = min(<Py_ssize_t>ROWS, of.outputs - unit * ROWS), from_tap = channels * ROWS
-    cdef Weights weights = unit_of(of, w, w_end, unit * ROWS, outputs, c, channels)
-    cdef Py_ssize_t piece = c // DEPTH * DEPTH, depth = min(<Py_ssize_t>DEPTH, of.channels - piece)
-    cdef Py_ssize_t i, j, blocks, at, later = 0
+    cdef Py_ssize_t height = height_of(of), outputs = min(height, of.outputs - unit * height)
+    cdef Py_ssize_t from_tap = channels * height, i, j, later = 0
+    cdef Weights weights = unit_of(of, w, w_end, unit * height, outputs, c, channels)
     place_taps(of, outputs, from_tap, taken, taps, column)
-    pack_unit(ROWS, &weights, of.parts, taps, of.tap, column)
+    if of.exchanged:
+        pack_vectors(&weights, of.parts, taps, of.tap, column)
+    else:
+        pack_blocks(&weights, of.parts, taps, of.tap, column)
     for i in range(of.parts):
         part = &of.part[i]
-        blocks = count_of(of.outputs * taps[i].phases, ROWS)
-        for j in range(count_of(outputs * taps[i].phases, ROWS)):
-            at = part.weight + (piece * part.taps * blocks + (unit * taps[i].phases + j) * depth + c - piece) * ROWS
-            if part.weight >= later:
-                expand_taps(part.kind, of.outs, to.to, from_tap, from_tap, packed + at, blocks * depth * ROWS)
+        for j in range(count_of(outputs * taps[i].phases, height)):
+            if part.weight < later:
+                pass
+            elif of.exchanged:
+                expand_vectors(of, part, to.to, from_tap, unit, j, c, channels, packed + part.weight)
+            else:
+                expand_rows(of, part, to.to, from_tap, unit, j, c, channels, packed + part.weight)
             to += 1
         later = max(later, part.weight + 1)
     return are_finite(&weights)

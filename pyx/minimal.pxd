@@ -285,7 +285,7 @@ cdef inline Py_ssize_t place_of(
 
 cdef inline void add_chains(
     const Problem* of, const Tile* tile, const Part* part, const Part* begun, const real* w, Py_ssize_t rows,
-    Py_ssize_t blocks, Py_ssize_t channels, Py_ssize_t apart,
+    Py_ssize_t blocks, Py_ssize_t channels,
 ) noexcept nogil:
     """Add the products of up to DEPTH channels; w is [point][block of rows][channel][ROWS]."""
     cdef Sums sums
@@ -307,7 +307,7 @@ cdef inline void add_chains(
         row = 0
         while row < rows:
             sums.a = w + (point * blocks * ROWS + row) * channels
-            sums.b = tile.spread + point * apart
+            sums.b = tile.spread + point * (channels * tile.width + LANES)
             c = 0
             while c < channels:
                 sums.inner = min(chain, channels - c)
@@ -320,9 +320,31 @@ cdef inline void add_chains(
             row += ROWS
 
 
+cdef inline Py_ssize_t outs_of(const Problem* of) noexcept nogil:
+    """The outputs of a lane."""
+    return of.outs[0] * of.outs[1] * of.outs[2]
+
+
+cdef inline Py_ssize_t rows_of(const Problem* of, const Part* part) noexcept nogil:
+    """The rows of products for an output channel: phases that share what they read."""
+    return part.phases // outs_of(of)
+
+
+cdef inline void spread_channels(
+    const Problem* of, const Tile* tile, const Part* part, Py_ssize_t channels
+) noexcept nogil:
+    """Transform what the lanes read of some channels: [point][channel][lane], a vector between points."""
+    cdef Py_ssize_t c
+    for c in range(channels):
+        spread(
+            part.kind, of.outs, of.offset + part.first_tap, tile.copied + c * of.pitch, tile.vector_at, tile.width,
+            tile.spread + c * tile.width, channels * tile.width + LANES,
+        )
+
+
 cdef inline void add_by_points(const Problem* of, const Tile* tile) noexcept nogil:
     """Add the products of all channels to the sums: of DEPTH channels, part by part, then of the next."""
-    cdef Py_ssize_t i, c, c0 = 0, row, rows, blocks, count, apart, outs = of.outs[0] * of.outs[1] * of.outs[2]
+    cdef Py_ssize_t i, c0 = 0, row, rows, blocks, count, outs = outs_of(of)
     cdef const Part* part
     cdef const Part* begun = of.part  # the first of those that add to the same products, which has all points
     cdef const real* w
@@ -330,21 +352,16 @@ cdef inline void add_by_points(const Problem* of, const Tile* tile) noexcept nog
     while c0 < of.channels:
         count = min(DEPTH, of.channels - c0)
         copy_tile(of, tile, tile.x + c0 * of.xs[1], count, 0, c0 == 0, tile.copied)
-        apart = count * tile.width + LANES
         for i in range(of.parts):
             part = &of.part[i]
             if i == 0 or of.part[i - 1].complete:
                 begun = part
-            rows = tile.outputs * part.phases // outs
-            blocks = (of.outputs * part.phases // outs + ROWS - 1) // ROWS
-            for c in range(count):
-                spread(
-                    part.kind, of.outs, of.offset + part.first_tap, tile.copied + c * of.pitch, tile.vector_at,
-                    tile.width, tile.spread + c * tile.width, apart,
-                )
+            rows = tile.outputs * rows_of(of, part)
+            blocks = (of.outputs * rows_of(of, part) + ROWS - 1) // ROWS
+            spread_channels(of, tile, part, count)
             w = tile.w + part.weight + c0 * part.taps * blocks * ROWS
-            w += tile.first_output * part.phases // outs * count
-            add_chains(of, tile, part, begun, w, rows, blocks, count, apart)
+            w += tile.first_output * rows_of(of, part) * count
+            add_chains(of, tile, part, begun, w, rows, blocks, count)
             if not part.complete:
                 continue
             for row in range(rows):

@@ -7,7 +7,7 @@ tap.
 
 from libc.string cimport memcpy, memset
 
-from products cimport LANES, ask_for, real
+from products cimport LANES, ROWS, ask_for, real
 from runs cimport all_finite, count_of, interleave
 from tiles cimport Part, Problem
 
@@ -226,6 +226,20 @@ cdef inline void pack_unit(
         pack_columns(height, s, &part[i], tap, column)
         column += count_of(s.outputs * part[i].phases, height)
         tap += part[i].phases * part[i].taps
+
+
+cdef inline void pack_blocks(
+    const Weights* s, Py_ssize_t parts, const Part* part, const Py_ssize_t* tap, const Column* column
+) noexcept nogil:
+    """pack_unit in blocks of ROWS, of which there is to be one copy: it is long."""
+    pack_unit(ROWS, s, parts, part, tap, column)
+
+
+cdef inline void pack_vectors(
+    const Weights* s, Py_ssize_t parts, const Part* part, const Py_ssize_t* tap, const Column* column
+) noexcept nogil:
+    """The same in vectors."""
+    pack_unit(LANES, s, parts, part, tap, column)
 
 
 cdef inline bint are_finite(const Weights* s) noexcept nogil:

@@ -4,7 +4,7 @@ Order of work: chunks of channels, which are copied; ROWS output channels after 
 weights, or else parts; blocks of rows; blocks of channels. See dense.pyx for what a task is and the order of additions.
 """
 
-from packing cimport Column, Weights, kernel_of, pack_unit, turn_unit, unit_of, weights_of
+from packing cimport Column, Weights, kernel_of, pack_blocks, turn_unit, unit_of, weights_of
 from products cimport (
     LANES, NEAR, ROWS, VECTORS_BESIDE, Sums, add_products, add_products_apart, add_without_outside, real,
 )
@@ -167,7 +167,7 @@ cdef inline void add_piecewise(const Problem* of, const Tile* tile, Py_ssize_t c
             turn_unit(ROWS, &unit, tile.packed)
         else:
             place_blocks(of, count, 0, channels, 0, channels, count, tile.packed, column)
-            pack_blocks(of, &unit, column)
+            pack_blocks(&unit, of.parts, of.part, of.tap, column)
         rows.w = tile.packed
         for i in range(of.parts):
             part = &of.part[i]
@@ -176,11 +176,6 @@ cdef inline void add_piecewise(const Problem* of, const Tile* tile, Py_ssize_t c
             if of.weights == PIECEWISE:
                 rows.w += weights_of(part, count, channels, ROWS)
         m += ROWS
-
-
-cdef inline void pack_blocks(const Problem* of, const Weights* unit, const Column* column) noexcept nogil:
-    """pack_unit in blocks of ROWS, of which there is to be one copy: it is long."""
-    pack_unit(ROWS, unit, of.parts, of.part, of.tap, column)
 
 
 cdef inline void place_blocks(

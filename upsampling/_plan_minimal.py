@@ -19,6 +19,7 @@ from ._plan_tables import (
     Layout,
     Pass,
     Phases,
+    Pieces,
     Problem,
     Tile,
     axis_tables,
@@ -44,6 +45,9 @@ FEW_OF_THREE_TAPS = 64  # on two and three where PyTorch is most exact: see _exa
 FEW_OF_TWO_TAPS = 512
 FEW_OF_A_GROUP = 128  # of several, whose parts are joined: k3 s2 and k4 s2 of 36 to 100 were up to 1.9, of 130 1.2
 SMALL_IMAGE = 20480  # numbers of an image that PyTorch computes by products of matrices
+MOST_LANES = 256  # of a tile in which vectors run along rows of the weights,
+WEIGHTS = 3.0  # cycles for a vector of weights that is read then,
+TURNING = 20.0  # and for a vector of sums of a lane that is turned
 SCRATCH = 7 * 2**18  # bytes of a task's products, sums and copies together
 WHOLE, F22, F23, F32, S22, S23, S32 = range(7)  # as in minimal.pxd
 KINDS = {(2, 2): F22, (2, 3): F23, (3, 2): F32}  # by outputs of a group and taps
@@ -74,6 +78,25 @@ class Costs(NamedTuple):
 COSTS = {
     True: Costs(0.54, 0.5, 6.2, 6.4, 0, 13.4, 0.6, 1.8, 1, 0.45, 16, 1),
     False: Costs(0.72, 0.84, 0, 5.5, 5.5, 14, 0.8, 2.4, 0.95, 0.4, 7, 1),
+}
+
+
+class RowsCosts(NamedTuple):
+    """The same with vectors along the rows of the weights: see pyx/exchanged_points.pxd."""
+
+    product: float
+    chain: float
+    point: float
+    sums: float  # for a vector of sums that DEPTH channels are added to
+    output: float  # as often as along lanes: sums are turned
+    weight: float
+
+
+# Of 560 layers on AVX-512 (Zen 5), times within an eighth, and of 100 on AVX2 (the same, forced), times a fifth more as
+# those above are of an older processor.
+ROWS_COSTS = {
+    True: RowsCosts(0.53, 2.5, 10, 7, 2.2, 0.2),
+    False: RowsCosts(0.65, 1.8, 7.2, 0, 2.6, 0.2),
 }
 
 
@@ -297,10 +320,26 @@ def cycles(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...] | None
         sums = cost.joined_sums * prod(axis.filters[0].points(axis.outs) for axis in axes) * chains
         point, weight = cost.joined_point, cost.joined_weight
     of_point = outputs * (cost.product * channels + sums)
+    weights = channels * outputs * _weights(axes)
+    along = vectors * (points * of_point + point * channels * _transformed(axes)) + weight * weights + out
+    return min(along, _cycles_along_rows(problem, axes, chains, out, weights)) if exchanged(problem) else along
+
+
+def exchanged(problem: Problem) -> bool:
+    """Return whether vectors may run along the rows of the weights: where parts have outputs of their own."""
+    return problem.vectors > 0 and _apart(problem)
+
+
+def _cycles_along_rows(problem: Problem, axes: tuple[Axis, ...], chains: int, out: float, weights: int) -> float:
+    """Estimate cycles as `cycles` does, with vectors along the rows of the weights."""
+    cost, channels, groups = ROWS_COSTS[problem.wide()], problem.channels, _groups(axes)
+    vectors = ceil(problem.outputs, problem.lanes) * _points(axes)
+    products = channels * (groups * cost.product + WEIGHTS) + groups * cost.chain * chains
     return (
-        vectors * (points * of_point + point * channels * _transformed(axes))
-        + weight * channels * outputs * _weights(axes)
-        + out
+        vectors * (products + groups * cost.sums * ceil(channels, DEPTH))
+        + cost.point * channels * _transformed(axes) * ceil(groups, problem.lanes)
+        + (cost.weight if problem.forward else COSTS[problem.wide()].anew) * weights
+        + cost.output * out
     )
 
 
@@ -311,6 +350,7 @@ def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
     parts = list(itertools.product(*(axis.filters for axis in axes)))
     assert max(len(parts), sum(map(_rows, parts))) <= MOST_PARTS
     tile, apart = _tile(problem, axes, parts), _apart(problem)
+    height = problem.lanes if tile.pieces else problem.rows
     where = np.empty([*(len(one.start) for one in phases), 2], np.intp)
     rows, offset, taps = [], [], []
     first = first_phase = weights = 0
@@ -330,7 +370,7 @@ def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
         first += points
         first_phase += own * prod(outs) if apart else 0
         if begin == weights:
-            weights += problem.channels * points * problem.rows * ceil(problem.outputs * own, problem.rows)
+            weights += problem.channels * points * height * ceil(problem.outputs * own, height)
     return Pass(
         *axis_tables(problem, phases, tile),
         ints(rows),
@@ -341,6 +381,7 @@ def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
         ints(np.concatenate(taps)),
         problem.block(),
         weights,
+        exchanged=tile.pieces is not None,
         outs=ints(outs),
         minimal=True,
         row_vectors=tile.row_vectors,
@@ -377,38 +418,104 @@ def _taps(part: tuple[Filter, ...], kernel: list[int]) -> np.ndarray:
 
 
 def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ...]]) -> Tile:
-    """Choose the cheapest of some tiles."""
+    """Choose the cheapest of some tiles, and whether vectors run along lanes or along rows of the weights."""
     domain = [problem.batch, *(int(axis.phases.counts.max()) for axis in axes)]
+    work = _work(problem, axes, parts)
+    best, chosen = (2, 0.0), None
+    for layouts, box in _candidates(problem, axes, domain):
+        tiles = problem.groups * prod(map(ceil, domain, box))
+        ways = [_along_lanes(problem, work, layouts, box, tiles)]
+        if exchanged(problem):
+            ways.append(_along_rows(problem, work, layouts, box, tiles))
+        for large, cost, tile in itertools.chain(*ways):
+            if (large, cost) < best:
+                best, chosen = (large, cost), tile
+    assert chosen is not None
+    return chosen
+
+
+class Work(NamedTuple):
+    """What a tile's cost depends on, of all parts together."""
+
+    products: list[int]  # of each part, of a lane, an output channel and a channel
+    chained: int  # the same of a chain
+    points: list[int]  # of each part
+    sums: int  # of a lane and an output channel
+    rows: int  # most of an output channel in a part
+    unit: int  # output channels with which blocks of rows begin in every part
+
+
+def _work(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ...]]) -> Work:
     points = [prod(f.points(axis.outs) for f, axis in zip(part, axes, strict=True)) for part in parts]
     products = [p * _rows(part) for p, part in zip(points, parts, strict=True)]
     apart, alike, channels = _apart(problem), _alike(problem, axes), problem.channels
     chains = [ceil(channels, _chain(channels, _kinds(part, axes, apart), alike)) for part in parts]
-    chained = sum(p * count for p, count in zip(products, chains, strict=True))
-    sums = prod(len(axis.phases.start) for axis in axes)
-    # Shares begin with a block of rows in every part.
-    unit = lcm(*(problem.rows // gcd(problem.rows, _rows(part)) for part in parts))
-    best, chosen = (2, 0.0), None
-    for layouts, box in _candidates(problem, axes, domain):
-        row_vectors = of_row_vectors(problem, box) and prod(box) < lanes_of(box, layouts)
-        vectors = ceil(prod(box) if row_vectors else lanes_of(box, layouts), problem.lanes)
-        tile = Tile(box[0], box[1:], layouts, 0, 0, row_vectors=row_vectors)
-        segments = prod(len(layout.first) for layout in layouts)
-        chunk = min(DEPTH, problem.channels)
-        copied = chunk * tile.segment() * segments * problem.itemsize
-        row = box[3] + layouts[2].reach
-        copies = problem.channels * segments * tile.segment() / row * (10 + row)
-        shared = copies + problem.channels * sum(points) * vectors * 3 + 500
-        tiles = problem.groups * prod(map(ceil, domain, box))
-        for share in _shares(problem, tiles, unit):
-            kept = share * (sums + max(products)) + chunk * max(points)
-            large = kept * vectors * problem.lanes * problem.itemsize + copied > SCRATCH
-            work = share * sum(products) * problem.channels * (vectors / 2 + 0.25)
-            work += share * vectors * (2 * chained + sum(products) * 3 + sums * 6)
-            cost = problem.rounds(tiles * ceil(problem.outputs, share)) * (work + shared)
-            if (large, cost) < best:
-                best, chosen = (large, cost), tile._replace(share=share, chunk=chunk)
-    assert chosen is not None
-    return chosen
+    return Work(
+        products,
+        sum(p * count for p, count in zip(products, chains, strict=True)),
+        points,
+        prod(len(axis.phases.start) for axis in axes),
+        max(map(_rows, parts)),
+        lcm(*(problem.rows // gcd(problem.rows, _rows(part)) for part in parts)),
+    )
+
+
+def _along_lanes(
+    problem: Problem, work: Work, layouts: tuple[Layout, ...], box: tuple[int, ...], tiles: int
+) -> Iterator[tuple[bool, float, Tile]]:
+    """Give tiles with vectors along lanes, whether each is too large, and its estimated cost."""
+    row_vectors = of_row_vectors(problem, box) and prod(box) < lanes_of(box, layouts)
+    vectors = ceil(prod(box) if row_vectors else lanes_of(box, layouts), problem.lanes)
+    tile = Tile(box[0], box[1:], layouts, 0, min(DEPTH, problem.channels), row_vectors=row_vectors)
+    copied, shared = _copies(problem, work, tile, vectors)
+    products = sum(work.products)
+    for share in _shares(problem, tiles, work.unit):
+        kept = share * (work.sums + max(work.products)) + tile.chunk * max(work.points)
+        large = kept * vectors * problem.lanes * problem.itemsize + copied > SCRATCH
+        cost = share * products * problem.channels * (vectors / 2 + 0.25)
+        cost += share * vectors * (2 * work.chained + products * 3 + work.sums * 6)
+        rounds = problem.rounds(tiles * ceil(problem.outputs, share))
+        yield large, rounds * (cost + shared), tile._replace(share=share)
+
+
+def _copies(problem: Problem, work: Work, tile: Tile, vectors: int) -> tuple[int, float]:
+    """Return the bytes of x that a tile copies at once, and estimate the cycles of copies and transforms."""
+    segments = prod(len(layout.first) for layout in tile.layouts)
+    row = tile.size[2] + tile.layouts[2].reach
+    copies = problem.channels * segments * tile.segment() / row * (10 + row)
+    spread = problem.channels * sum(work.points) * vectors * 3
+    return tile.chunk * tile.segment() * segments * problem.itemsize, copies + spread + 500
+
+
+def _along_rows(
+    problem: Problem, work: Work, layouts: tuple[Layout, ...], box: tuple[int, ...], tiles: int
+) -> Iterator[tuple[bool, float, Tile]]:
+    """The same with vectors along rows of the weights: see pyx/exchanged_points.pxd."""
+    lanes = lanes_of(box, layouts)
+    if lanes > MOST_LANES:
+        return
+    units = ceil(problem.outputs, problem.lanes)
+    count = ceil(units, max(1, problem.vectors // work.rows))
+    count += count % 2 if 1 < count < units else 0
+    pieces = Pieces(min(problem.outputs, ceil(units, count) * problem.lanes), count, problem.lanes)
+    tile = Tile(box[0], box[1:], layouts, 0, min(DEPTH, problem.channels), pieces=pieces)
+    vectors = ceil(lanes, problem.lanes)
+    copied, shared = _copies(problem, work, tile, vectors)
+    products, rows = sum(work.products), 1 if 2 * box[3] < problem.pixels else prod(box[:3])
+    of_row = ceil(lanes if rows == 1 else box[3], problem.pixels)  # blocks
+    pixels, blocks = (lanes if rows == 1 else prod(box)), rows * of_row
+    of_vector = products * problem.channels * (pixels / 2 + WEIGHTS) + work.chained * (pixels + 5 * blocks)
+    of_vector += pixels * (3 * products + 6 * work.sums) + TURNING * work.sums * lanes
+    for share in {count, *(ceil(count, parts * problem.threads) for parts in (1, 2, 4))}:
+        outputs = share * pieces.size
+        kept = outputs * work.sums + problem.vectors * problem.lanes * max(work.points)
+        kept = (kept + pieces.size * work.sums + tile.chunk * max(work.points)) * vectors * problem.lanes
+        cost = problem.outputs * share / count / problem.lanes * of_vector + shared
+        yield (
+            kept * problem.itemsize + copied > SCRATCH,
+            problem.rounds(tiles * ceil(count, share)) * cost,
+            tile._replace(share=share),
+        )
 
 
 def _alike(problem: Problem, axes: tuple[Axis, ...]) -> bool:
