@@ -26,7 +26,9 @@ from libc.string cimport memcmp, memset
 from upsampling._kernels.calls cimport (
     Call, call_scratch, call_shares, call_takes, enter, keep, leave, perform, stopped,
 )
-from exchanged cimport contract_exchanged, listed_in_blocks, most_blocks, most_taps, place_vectors, vectors_of
+from exchanged cimport (
+    contract_exchanged, cut_by_rows, listed_in_blocks, most_blocks, place_vectors, vectors_of,
+)
 from exchanged_points cimport contract_by_points, vectors_of_piece
 from expand cimport RUN, height_of, pack_points, slice_of
 from folded cimport FOLDS, add_folded, room_of_columns
@@ -88,7 +90,7 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         for i in range(of.parts):
             turned += vectors_of(outputs * of.part[i].phases) * LANES * width
         blocks = most_blocks(of)
-        lists = blocks * most_taps(of) * listed_in_blocks(of)
+        lists = blocks * of.taps * listed_in_blocks(of)
     else:
         lists = of.taps * listed_of(of, of.taps)
         if of.chunk % of.block and of.chunk < of.channels:
@@ -107,11 +109,14 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
         tile.offset = <Py_ssize_t*>(tile.copied + i)
         tile.weight_at = tile.offset + lists
         tile.reached = tile.weight_at + lists
-        tile.lane = tile.reached + max(blocks, of.parts)
-        tile.list = tile.lane + blocks
-        tile.vector_at = tile.list + blocks
-        memset(tile.copied, 0, (0 if of.folded else copied + outside) * sizeof(real))
-    lists = 2 * lists + 2 * blocks + max(blocks, of.parts) + vectors
+        tile.list = tile.reached + of.parts * max(1, blocks)
+        tile.lane = tile.list + of.parts * blocks
+        tile.sum_at = tile.lane + blocks
+        tile.vector_at = tile.sum_at + blocks
+        # Where whole vectors of copies are read, between rows or beyond.
+        if not of.folded and not (of.exchanged and not of.minimal):
+            memset(tile.copied, 0, (copied + outside) * sizeof(real))
+    lists = 2 * lists + 2 * blocks + of.parts * (max(1, blocks) + blocks) + vectors
     return head + i * sizeof(real) + lists * sizeof(Py_ssize_t)
 
 
@@ -474,8 +479,6 @@ cdef class Passes:
         of.block = tables.block
         for i in range(3):
             set_axis(&of.axis[i], tables.axes[i], tables.segments[i])
-            if tables.row_vectors:
-                of.axis[i].gap = 0
             of.axis[i].phases = len(tables.phases[i])
             of.axis[i].phase = pointer(tables.phases[i])
         of.batch, to.groups, of.channels, of.outputs = problem.batch, problem.groups, problem.channels, problem.outputs
@@ -489,6 +492,9 @@ cdef class Passes:
         of.where = pointer(tables.where)
         of.minimal, of.exchanged, of.folded = tables.minimal, tables.exchanged, tables.folded
         of.row_vectors = tables.row_vectors
+        if of.row_vectors or (of.exchanged and not of.minimal and cut_by_rows(of)):
+            for i in range(3):
+                of.axis[i].gap = 0
         take(tables.outs, of.outs, 3)
         of.tap = pointer(tables.tap)
         of.ws = steps

@@ -10,13 +10,13 @@ are read by all pixels of the tile while they are in the first cache. Taps that 
 out. Chains are the same as in dense.pyx, and so are the bits.
 """
 
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memset
 
 from packing cimport Column, weights_of
 from products cimport BLOCK_PIXELS, GROUP, LANES, ask_for, real, vec, vload, vset, vstore
 from runs cimport count_of, transpose
 from tiles cimport (
-    IN_PLACE, Part, Problem, Tile, copy_tile, find_taps, first_of, listed_of, repeat_taps, store, width_of,
+    IN_PLACE, Axis, Part, Problem, Tile, copy_tile, find_taps, first_of, listed_of, repeat_taps, store, width_of,
 )
 
 cdef extern from "simd.h" nogil:
@@ -39,6 +39,7 @@ cdef struct Sums "group_sums":
     real* y
     Py_ssize_t y_row  # from pixel to pixel
     const Py_ssize_t* lane  # of each block the first lane,
+    const Py_ssize_t* sum_at  # where that has its sums,
     const Py_ssize_t* taps  # the taps of a channel,
     const Py_ssize_t* list  # and where their list begins
     const Py_ssize_t* x_at  # here and
@@ -78,7 +79,7 @@ cdef inline void products "group_products"(int pixels, int vectors, const Sums* 
     cdef int m, v
     for block in range(s.blocks):
         x = s.x + s.lane[block]
-        y = s.y + s.lane[block] * s.y_row
+        y = s.y + s.sum_at[block] * s.y_row
         w = s.w
         x_at = s.x_at + s.list[block]
         w_at = s.w_at + s.list[block]
@@ -147,43 +148,45 @@ cdef inline Py_ssize_t most_blocks(const Problem* of) noexcept nogil:
     return max(rows * count_of(of.axis[2].tile, BLOCK_PIXELS), count_of(lanes, BLOCK_PIXELS))
 
 
-cdef inline Py_ssize_t most_taps(const Problem* of) noexcept nogil:
-    cdef Py_ssize_t taps = 0, i
-    for i in range(of.parts):
-        taps = max(taps, of.part[i].taps)
-    return taps
-
-
 cdef inline Py_ssize_t listed_in_blocks(const Problem* of) noexcept nogil:
-    """The channels for which taps are listed: each block of pixels may have a list."""
-    return 1 if of.weights == IN_PLACE else listed_of(of, most_taps(of) * most_blocks(of))
+    """The channels for which taps are listed: each block of pixels may have a list for each part."""
+    return 1 if of.weights == IN_PLACE else listed_of(of, of.taps * most_blocks(of))
 
 
-cdef inline bint list_block(
-    const Problem* of, const Part* part, Tile* tile, Py_ssize_t at, Py_ssize_t listed
+cdef inline bint cut_by_rows(const Problem* of) noexcept nogil:
+    """Whether each block of pixels is of one row; else short rows are cut together."""
+    return 2 * of.axis[2].tile >= BLOCK_PIXELS
+
+
+cdef inline Py_ssize_t list_block(
+    const Problem* of, const Part* part, const Py_ssize_t* first, const Py_ssize_t* count, Tile* tile,
+    Py_ssize_t number, Py_ssize_t at, bint begins
 ) noexcept nogil:
-    """Repeat the next block's taps, at `at`, for further channels of a chain, or take the last block's list."""
-    cdef Py_ssize_t block = tile.blocks, taps = tile.reached[block], i
+    """List the taps of a block of pixels, which is `number` of all parts' blocks, for all channels of a chain.
+
+    They go to `at`, unless they are those of the block before, and where the next list may begin is returned.
+    """
+    cdef Py_ssize_t taps, i
     cdef Py_ssize_t* offset = tile.offset + at
     cdef Py_ssize_t* weight_at = tile.weight_at + at
-    tile.list[block] = at
-    if block > 0 and tile.reached[block - 1] == taps:
-        i = tile.list[block - 1]
+    taps = tile.reached[number] = find_taps(of, part, first, count, offset, weight_at)
+    tile.list[number] = at
+    if not begins and tile.reached[number - 1] == taps:
+        i = tile.list[number - 1]
         if memcmp(weight_at, tile.weight_at + i, taps * sizeof(Py_ssize_t)) == 0:
-            tile.list[block] = i
-            return False
-    repeat_taps(taps, listed, of.pitch, part.taps, offset, weight_at)
-    return True
+            tile.list[number] = i
+            return at
+    repeat_taps(taps, listed_in_blocks(of), of.pitch, part.taps, offset, weight_at)
+    return at + part.taps * listed_in_blocks(of)
 
 
-cdef inline void cut_pixels(const Problem* of, Tile* tile, const Part* part, Py_ssize_t listed) noexcept nogil:
-    """List the blocks of a tile, first those that are longer by one pixel, and for each the taps that reach into x.
+cdef inline void cut_pixels(const Problem* of, Tile* tile, Py_ssize_t parts) noexcept nogil:
+    """List the blocks of a tile, first those that are longer by one pixel, and for some parts what reaches into x.
 
-    Rows are cut into about equal blocks, so that no lane between rows is computed; short rows are cut together. Without
-    a part, each block has one tap, and the list that begins at 0.
+    Rows are cut into about equal blocks, so that no lane between rows is computed; short rows are cut together.
     """
-    cdef bint by_rows = 2 * tile.count[2] >= BLOCK_PIXELS, longer
-    cdef Py_ssize_t pixels = tile.count[2] if by_rows else tile.lanes, end = 0
+    cdef bint by_rows = cut_by_rows(of), longer
+    cdef Py_ssize_t pixels = tile.count[2] if by_rows else tile.lanes, end = 0, most = most_blocks(of)
     cdef Py_ssize_t blocks = count_of(pixels, BLOCK_PIXELS)
     cdef Py_ssize_t rows = tile.images * tile.count[0] * tile.count[1] if by_rows else 1, row, block, at, i
     cdef Py_ssize_t first[3]
@@ -193,39 +196,37 @@ cdef inline void cut_pixels(const Problem* of, Tile* tile, const Part* part, Py_
     for i in range(3):
         first[i] = tile.first[i]
         count[i] = 1 if by_rows else tile.count[i]
-    for i in range(2):
-        longer = i == 0
+    for longer in (True, False):
         for row in range(rows):
             for block in range(blocks):
                 if (block < pixels % blocks) != longer:
                     continue
                 at = block * tile.pixels + min(block, pixels % blocks)
+                tile.lane[tile.blocks] = tile.sum_at[tile.blocks] = at
                 if by_rows:
                     first[0] = tile.first[0] + row // tile.count[1] % tile.count[0]
                     first[1] = tile.first[1] + row % tile.count[1]
                     first[2] = tile.first[2] + at
                     count[2] = tile.pixels + longer
-                    at += lane_of(of, tile, row)
-                tile.lane[tile.blocks] = at
-                if part == NULL:
-                    tile.reached[tile.blocks] = 1
-                    tile.list[tile.blocks] = 0
-                else:
-                    at = find_taps(of, part, first, count, tile.offset + end, tile.weight_at + end)
-                    tile.reached[tile.blocks] = at
-                    if list_block(of, part, tile, end, listed):
-                        end += part.taps * listed
+                    tile.lane[tile.blocks] += lane_of(of, tile, row, False)
+                    tile.sum_at[tile.blocks] += lane_of(of, tile, row, True)
+                for i in range(parts):
+                    end = list_block(
+                        of, &of.part[i], first, count, tile, i * most + tile.blocks, end, tile.blocks == 0
+                    )
                 tile.blocks += 1
         if longer:
             tile.longer = tile.blocks
 
 
-cdef inline Py_ssize_t lane_of(const Problem* of, const Tile* tile, Py_ssize_t row) noexcept nogil:
-    """The first lane of a row of the tile."""
+cdef inline Py_ssize_t lane_of(const Problem* of, const Tile* tile, Py_ssize_t row, bint of_sums) noexcept nogil:
+    """The first lane of a row of the tile, as x is copied, or of its sums."""
+    cdef const Axis* axis = &of.axis[0]
     cdef Py_ssize_t h = row % tile.count[1], d = row // tile.count[1] % tile.count[0]
     cdef Py_ssize_t n = row // tile.count[1] // tile.count[0]
-    n = n * (of.axis[0].tile + of.axis[0].reach) + d
-    return (n * (of.axis[1].tile + of.axis[1].reach) + h) * (of.axis[2].tile + of.axis[2].reach)
+    n = n * (axis[0].tile + (axis[0].gap if of_sums else axis[0].reach)) + d
+    n = n * (axis[1].tile + (axis[1].gap if of_sums else axis[1].reach)) + h
+    return n * (axis[2].tile + (axis[2].gap if of_sums else axis[2].reach))
 
 
 cdef inline real* sums_of(const Problem* of, const Tile* tile, Py_ssize_t number) noexcept nogil:
@@ -245,8 +246,8 @@ cdef inline void add_groups(
     cdef Py_ssize_t vectors = vectors_of(tile.outputs * part.phases), group, row, wide, c
     cdef const real* w = tile.w + part.weight + tile.first_output * part.phases * of.channels * part.taps
     cdef Sums sums
+    cdef Py_ssize_t first = number * most_blocks(of)
     sums.listed = listed_in_blocks(of)
-    cut_pixels(of, tile, part, sums.listed)
     sums.x_step = of.pitch
     sums.x_at = tile.offset
     sums.w_at = tile.weight_at
@@ -266,8 +267,8 @@ cdef inline void add_groups(
             sums.channels = min(of.block, channels - c)
             sums.fresh = c0 + c == 0
             sums.x = tile.copied + c * of.pitch
-            add_blocks(tile, 0, tile.longer, tile.pixels + 1, wide // LANES, &sums)
-            add_blocks(tile, tile.longer, tile.blocks, tile.pixels, wide // LANES, &sums)
+            add_blocks(tile, first, 0, tile.longer, tile.pixels + 1, wide // LANES, &sums)
+            add_blocks(tile, first, tile.longer, tile.blocks, tile.pixels, wide // LANES, &sums)
             sums.w += sums.channels * sums.w_step
             c += of.block
 
@@ -296,13 +297,15 @@ cdef inline void place_vectors(
 
 
 cdef inline void add_blocks(
-    const Tile* tile, Py_ssize_t first, Py_ssize_t end, Py_ssize_t pixels, Py_ssize_t vectors, Sums* sums
+    const Tile* tile, Py_ssize_t lists, Py_ssize_t first, Py_ssize_t end, Py_ssize_t pixels, Py_ssize_t vectors,
+    Sums* sums,
 ) noexcept nogil:
-    """Add the chains of some blocks of as many pixels each."""
+    """Add the chains of some blocks of as many pixels each; `lists` is the number of the part's first."""
     sums.blocks = end - first
     sums.lane = tile.lane + first
-    sums.taps = tile.reached + first
-    sums.list = tile.list + first
+    sums.sum_at = tile.sum_at + first
+    sums.taps = tile.reached + lists + first
+    sums.list = tile.list + lists + first
     if first < end:
         add_chains(pixels, vectors, sums)
 
@@ -380,15 +383,18 @@ cdef inline void store_in_order(const Problem* of, const Tile* tile) noexcept no
 cdef inline void contract_exchanged(const Problem* of, Tile* tile) noexcept nogil:
     """Write a tile, piece by piece of its output channels; x is copied once where scratch has room for all of it."""
     cdef Py_ssize_t piece, c0, channels, i
+    # All zeros at once: those of short rows one by one take four times as long.
+    memset(tile.copied, 0, min(of.chunk, of.channels) * of.pitch * sizeof(real))
     if of.chunk >= of.channels:
-        copy_tile(of, tile, tile.x, of.channels, 0, True, tile.copied)
+        copy_tile(of, tile, tile.x, of.channels, 0, False, tile.copied)
+    cut_pixels(of, tile, of.parts)
     for piece in range(tile.first_piece, tile.end_piece):
         tile.outputs = first_of(of, piece + 1) - tile.first_output
         c0 = 0
         while c0 < of.channels:
             channels = min(of.chunk, of.channels - c0)
             if of.chunk < of.channels:
-                copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 0, c0 == 0, tile.copied)
+                copy_tile(of, tile, tile.x + c0 * of.xs[1], channels, 0, False, tile.copied)
             for i in range(of.parts):
                 add_groups(of, tile, i, c0, channels)
             c0 += channels

@@ -28,7 +28,10 @@ cdef inline Py_ssize_t vectors_of_piece(const Problem* of, Py_ssize_t outputs) n
 cdef inline void list_lanes(const Problem* of, Tile* tile) noexcept nogil:
     """List the blocks of lanes, and the places of a chain's channels."""
     cdef Py_ssize_t i
-    cut_pixels(of, tile, NULL, 0)
+    cut_pixels(of, tile, 0)
+    for i in range(tile.blocks):
+        tile.reached[i] = 1
+        tile.list[i] = 0
     for i in range(DEPTH):
         tile.offset[i] = i * tile.width
         tile.weight_at[i] = i
@@ -53,8 +56,8 @@ cdef inline void add_points(
         while c < channels:
             sums.channels = sums.listed = min(chain, channels - c)
             sums.fresh = c == 0
-            add_blocks(tile, 0, tile.longer, tile.pixels + 1, wide // LANES, &sums)
-            add_blocks(tile, tile.longer, tile.blocks, tile.pixels, wide // LANES, &sums)
+            add_blocks(tile, 0, 0, tile.longer, tile.pixels + 1, wide // LANES, &sums)
+            add_blocks(tile, 0, tile.longer, tile.blocks, tile.pixels, wide // LANES, &sums)
             sums.x += sums.channels * tile.width
             sums.w += sums.channels * wide
             c += chain

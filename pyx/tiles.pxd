@@ -10,7 +10,8 @@ cdef extern from "simd.h" nogil:
 cdef enum:
     MOST_PHASES = 1024  # of all axes in a pass: as in _plan_conv.py
     FAR = 1 << 21  # bytes of y, beyond which rows of the next channel are asked for while one is stored
-    LISTED = 8192  # most places in a tile's lists of taps, where these are listed for several channels
+    JOINED = 1024  # numbers of short rows that are interleaved at once
+    LISTED = 16384  # most places in a tile's lists of taps, where these are listed for several channels
 
 cdef enum:  # where a task finds weights
     PACKED  # once for all tasks
@@ -25,7 +26,7 @@ cdef struct Axis:
     Py_ssize_t domain  # most outputs of a phase
     Py_ssize_t tile  # most of them in a tile
     Py_ssize_t reach  # a segment is longer than the tile by this
-    Py_ssize_t gap  # and the lanes of a tile by this: reach, or not at all
+    Py_ssize_t gap  # and the lanes of a tile, or of its sums, by this: reach, or not at all
     Py_ssize_t segments
     Py_ssize_t phases
     Py_ssize_t tiles
@@ -116,9 +117,10 @@ cdef struct Tile:
     Py_ssize_t* vector_at  # with row vectors, or by minimal filtering, where each vector begins in a segment
     Py_ssize_t* offset  # of the taps that reach into x from somewhere in the tile,
     Py_ssize_t* weight_at  # by part and channel, or for each block of pixels as exchanged.pxd cuts them:
-    Py_ssize_t* reached  # how many taps each has,
-    Py_ssize_t* lane  # where it begins,
-    Py_ssize_t* list  # and where its list does;
+    Py_ssize_t* reached  # how many taps each has, of all parts,
+    Py_ssize_t* list  # where that list begins,
+    Py_ssize_t* lane  # where the block does,
+    Py_ssize_t* sum_at  # and where its sums do;
     Py_ssize_t blocks  # how many blocks there are,
     Py_ssize_t longer  # of which the first have one pixel more than
     Py_ssize_t pixels
@@ -267,6 +269,38 @@ cdef inline void store_row(
                 (<real*>(to + t * w.out_step * of.ys[4]))[0] = rows[r][done + t]
 
 
+cdef inline bint of_joined_rows(const Problem* of, const Tile* tile) noexcept nogil:
+    """Whether rows of the tile follow each other in the sums, are short, and whole runs of y."""
+    cdef const Axis* w = &of.axis[2]
+    cdef bint whole = of.ys[4] == sizeof(real) and w.phases == w.out_step and w.phases <= JOINED // LANES
+    whole = whole and w.gap == 0 and tile.count[2] == w.tile and w.tile < LANES
+    return whole and w.phase[2 * w.phases - 1] - tile.first[2] >= w.tile
+
+
+cdef inline void store_joined_rows(
+    const Problem* of, const Tile* tile, const real** sums, Py_ssize_t lane, char* y
+) noexcept nogil:
+    """store_rows for rows that are interleaved several at once."""
+    cdef real joined[JOINED]
+    cdef const real* rows[JOINED]
+    cdef const Axis* h = &of.axis[1]
+    cdef const Axis* w = &of.axis[2]
+    cdef Py_ssize_t wide = w.tile * w.phases, step = h.out_step * of.ys[3], i, j, r, count, k
+    cdef char* to
+    for i in range(h.phases):
+        j = 0
+        while j < min(tile.count[1], h.phase[2 * i + 1] - tile.first[1]):
+            count = min(JOINED // wide, min(tile.count[1], h.phase[2 * i + 1] - tile.first[1]) - j)
+            to = y + h.phase[2 * i] * of.ys[3] + (w.phase[0] + w.out_step * tile.first[2]) * sizeof(real) + j * step
+            for r in range(w.phases):
+                rows[r] = sums[i * w.phases + r] + lane + j * w.tile
+            for k in range(count if of.asks else 0):
+                ask_to_write(to + of.ys[1] + k * step, wide * sizeof(real))
+            interleave(&rows[0], w.phases, count * w.tile, joined)
+            copy_rows(<const char*>joined, wide * sizeof(real), wide, count, to, step)
+            j += count
+
+
 cdef inline void store_rows(
     const Problem* of, const Tile* tile, const real** sums, Py_ssize_t lane, char* y
 ) noexcept nogil:
@@ -280,6 +314,9 @@ cdef inline void store_rows(
     cdef Py_ssize_t length = w.tile + w.gap, i, j, count, rows
     cdef char* to
     y += tile.first[1] * h.out_step * of.ys[3]
+    if of_joined_rows(of, tile):
+        store_joined_rows(of, tile, sums, lane, y)
+        return
     if w.phases == 1 and w.out_step == 1 and of.ys[4] == sizeof(real):  # a row of y is one of the tile
         for i in range(h.phases):
             phase = h.phase + 2 * i
