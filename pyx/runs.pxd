@@ -9,6 +9,7 @@ cdef extern from "transpose.h" nogil:
     void vstore(real* p, vec v)
     vec vset(real x)
     void ask_for(const void* p)
+    void not_one_call()
     void copy_every(const real* source, Py_ssize_t step, Py_ssize_t count, real* to)
     void copy_few(const real* source, Py_ssize_t count, real* to)
     void interleave(const real** rows, Py_ssize_t phases, Py_ssize_t count, real* to)
@@ -33,6 +34,7 @@ cdef inline void fill(real value, Py_ssize_t count, real* to) noexcept nogil:
     while t < count:
         to[t] = value
         t += 1
+        not_one_call()
 
 
 cdef inline void copy_near(const real* x, Py_ssize_t count, real* to) noexcept nogil:
@@ -105,27 +107,52 @@ cdef inline void copy_channels(
         c += LANES
 
 
+# What a run of `count` numbers first, first + step, ... of a row of `size` has of it.
+cdef struct Run:
+    Py_ssize_t begin  # of the run's numbers, those that lie in the row
+    Py_ssize_t end
+    Py_ssize_t at  # the first of these in the row
+
+
+cdef inline Run run_of(Py_ssize_t size, Py_ssize_t first, Py_ssize_t step, Py_ssize_t count) noexcept nogil:
+    cdef Run run
+    run.begin = 0
+    run.end = count
+    if first < 0:
+        run.begin = min(count, (-first - 1) // step + 1)
+    if first + (count - 1) * step >= size:
+        run.end = max(run.begin, (size - first - 1) // step + 1 if first < size else 0)
+    run.at = first + run.begin * step
+    return run
+
+
+cdef inline void copy_run(
+    const char* x, Py_ssize_t xs, Py_ssize_t stride, const Run* run, Py_ssize_t step, Py_ssize_t count,
+    Py_ssize_t channels, real outside, bint anew, real* to, Py_ssize_t pitch,
+) noexcept nogil:
+    """A run of a row, whose numbers lie `stride` bytes apart, in some channels.
+
+    What lies outside of the row is written where it is copied anew, `outside` each.
+    """
+    cdef Py_ssize_t c
+    if anew and run.end - run.begin < count:
+        for c in range(channels):
+            fill(outside, run.begin, to + c * pitch)
+            fill(outside, count - run.end, to + c * pitch + run.end)
+    if run.begin < run.end:
+        copy_channels(
+            x + run.at * stride, xs, step * stride if run.end - run.begin > 1 else 0, run.end - run.begin, channels,
+            to + run.begin, pitch,
+        )
+
+
 cdef inline void copy_runs(
     const char* x, Py_ssize_t xs, Py_ssize_t stride, Py_ssize_t size, Py_ssize_t first, Py_ssize_t step,
     Py_ssize_t count, Py_ssize_t channels, real outside, bint anew, real* to, Py_ssize_t pitch,
 ) noexcept nogil:
-    """The numbers first, first + step, ... of a row of `size` that lie `stride` bytes apart, in some channels.
-
-    What lies outside is written only where it is `anew`: else the last copies have left it there.
-    """
-    cdef Py_ssize_t t0 = 0, t1 = count, c
-    if first < 0:
-        t0 = min(count, (-first - 1) // step + 1)
-    if first + (count - 1) * step >= size:
-        t1 = max(t0, (size - first - 1) // step + 1 if first < size else 0)
-    if anew and t1 - t0 < count:
-        for c in range(channels):
-            fill(outside, t0, to + c * pitch)
-            fill(outside, count - t1, to + c * pitch + t1)
-    if t0 < t1:
-        copy_channels(
-            x + (first + t0 * step) * stride, xs, step * stride if t1 - t0 > 1 else 0, t1 - t0, channels, to + t0, pitch
-        )
+    """copy_run for a run that is met once."""
+    cdef Run run = run_of(size, first, step, count)
+    copy_run(x, xs, stride, &run, step, count, channels, outside, anew, to, pitch)
 
 
 cdef inline bint all_finite(const real* p, Py_ssize_t count) noexcept nogil:

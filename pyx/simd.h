@@ -93,6 +93,8 @@ static inline vec between(vec v, ptrdiff_t first, ptrdiff_t end) {
 
 /* Have a line of memory fetched that is read, or written, soon. The address may be any: nothing is read. */
 static inline void ask_for(const void *p) { __builtin_prefetch(p); }
+/* In a loop over a few numbers, of which the compiler would make a call of memset or memcpy. */
+static inline void not_one_call(void) { __asm__ volatile("" ::: "memory"); }
 /* Inlined: GCC takes a function that does nothing else for one without effect, and leaves out its calls. */
 static inline __attribute__((always_inline)) void ask_to_write(const void *p, ptrdiff_t bytes) {
     for (ptrdiff_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)p + i, 1);

@@ -1,7 +1,7 @@
 """What a tile of transposed convolution is, and how its numbers come from x and go to y; dense.pyx says the rest."""
 
 from runs cimport (
-    LANES, copy_channels, copy_rows, copy_runs, count_of, fill, interleave, pointer, real, take, transpose,
+    LANES, Run, copy_channels, copy_rows, copy_run, count_of, fill, interleave, pointer, real, run_of, take, transpose,
 )
 
 cdef extern from "simd.h" nogil:
@@ -10,6 +10,7 @@ cdef extern from "simd.h" nogil:
 cdef enum:
     MOST_PHASES = 1024  # of all axes in a pass: as in _plan_conv.py
     FAR = 1 << 21  # bytes of y, beyond which rows of the next channel are asked for while one is stored
+    RUNS = 32  # of a row, which are found once for all rows of a tile
     JOINED = 1024  # numbers of short rows that are interleaved at once
     LISTED = 16384  # most places in a tile's lists of taps, where these are listed for several channels
 
@@ -169,19 +170,24 @@ cdef inline void repeat_taps(
         weight_at[i] = weight_at[i - taps] + w_step
 
 
+cdef inline Run run_of_segment(const Problem* of, const Tile* tile, Py_ssize_t s) noexcept nogil:
+    """What a segment of the inner axis has of a row."""
+    cdef const Axis* w = &of.axis[2]
+    return run_of(w.size, w.segment[s] + tile.first[2] * w.step, w.step, tile.count[2] + w.reach)
+
+
 cdef inline void copy_row(
-    const Problem* of, const Tile* tile, const char* x, Py_ssize_t channels, bint inside, real outside, bint anew,
-    real* to,
+    const Problem* of, const Tile* tile, const Run* runs, const char* x, Py_ssize_t channels, bint inside, real outside,
+    bint anew, real* to,
 ) noexcept nogil:
-    """A row of one segment of the outer axes, for every segment of the inner axis."""
+    """A row of one segment of the outer axes, for every segment of the inner axis, of which the first RUNS are known."""
     cdef const Axis* w = &of.axis[2]
     cdef Py_ssize_t s, c, count = tile.count[2] + w.reach
+    cdef Run run
     for s in range(w.segments):
         if inside:
-            copy_runs(
-                x, of.xs[1], of.xs[4], w.size, w.segment[s] + tile.first[2] * w.step, w.step, count, channels, outside,
-                anew, to, of.pitch,
-            )
+            run = runs[s] if s < RUNS else run_of_segment(of, tile, s)
+            copy_run(x, of.xs[1], of.xs[4], &run, w.step, count, channels, outside, anew, to, of.pitch)
         elif anew:
             for c in range(channels):
                 fill(outside, count, to + c * of.pitch)
@@ -197,8 +203,8 @@ cdef inline bint of_whole_rows(const Problem* of, const Tile* tile) noexcept nog
 
 
 cdef inline void copy_plane(
-    const Problem* of, const Tile* tile, const char* x, Py_ssize_t channels, bint inside, real outside, bint anew,
-    real* to,
+    const Problem* of, const Tile* tile, const Run* runs, const char* x, Py_ssize_t channels, bint inside, real outside,
+    bint anew, real* to,
 ) noexcept nogil:
     """Rows at one depth, for every segment of the height: in the order of memory where these take turns."""
     cdef const Axis* h = &of.axis[1]
@@ -220,7 +226,7 @@ cdef inline void copy_plane(
             found = inside and 0 <= at < h.size
             if not (found and whole):
                 copy_row(
-                    of, tile, x + at * of.xs[3] if found else x, channels, found, outside, anew,
+                    of, tile, runs, x + at * of.xs[3] if found else x, channels, found, outside, anew,
                     to + s * segment + j * length,
                 )
 
@@ -231,14 +237,17 @@ cdef inline void copy_tile(
     """All segments of some channels, with `outside` where they reach beyond x."""
     cdef const Axis* d = &of.axis[0]
     cdef Py_ssize_t plane = (of.axis[1].tile + of.axis[1].reach) * (of.axis[2].tile + of.axis[2].reach), s, n, i, at
+    cdef Run runs[RUNS]
     cdef bint inside
+    for s in range(min(of.axis[2].segments, RUNS)):
+        runs[s] = run_of_segment(of, tile, s)
     for s in range(d.segments):
         for n in range(tile.images):
             for i in range(tile.count[0] + d.reach):
                 at = d.segment[s] + (tile.first[0] + i) * d.step
                 inside = 0 <= at < d.size
                 copy_plane(
-                    of, tile, x + n * of.xs[0] + at * of.xs[2] if inside else x, channels, inside, outside, anew,
+                    of, tile, runs, x + n * of.xs[0] + at * of.xs[2] if inside else x, channels, inside, outside, anew,
                     to + (n * (d.tile + d.reach) + i) * plane,
                 )
         to += of.axis[1].segments * of.axis[2].segments * of.segment_size
