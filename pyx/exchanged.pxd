@@ -48,6 +48,7 @@ cdef struct Sums "group_sums":
 
 
 cdef inline Py_ssize_t vectors_of(Py_ssize_t rows) noexcept nogil:
+    """The vectors that rows fill, the last perhaps in part."""
     return (rows + LANES - 1) // LANES
 
 

@@ -26,7 +26,8 @@ cdef inline Py_ssize_t vectors_of_piece(const Problem* of, Py_ssize_t outputs) n
 
 
 cdef inline void list_lanes(const Problem* of, Tile* tile) noexcept nogil:
-    """List the blocks of lanes, and the places of a chain's channels."""
+    """List the blocks of lanes, and one list for all, of the channels of a chain: that has the place of the taps of
+    one channel in exchanged.pxd."""
     cdef Py_ssize_t i
     cut_pixels(of, tile, 0)
     for i in range(tile.blocks):
@@ -62,7 +63,8 @@ cdef inline void add_points(
             sums.w += sums.channels * wide
             c += chain
         sums.y += numbers
-    # Nothing is changed by adding -0; the bias comes later.
+    # In minimal.pxd the bias is added with the last channels, and 0 with those before; here it comes later, and adding
+    # -0 changes nothing. Lanes between rows are what memory held, and so are their sums, which are not stored.
     gather(part.kind, of.outs, tile.products, numbers, numbers, fresh, <real>-0.0 if last else <real>0, to)
 
 

@@ -11,7 +11,7 @@ cdef extern from "simd.h" nogil:
     """
     /* Inlined, so that for given transforms the loops over points unroll and these stay in registers. */
     static inline __attribute__((always_inline)) void expand_as(int, int, int, int, int, int, const real *, ptrdiff_t,
-        ptrdiff_t, real *, ptrdiff_t);
+        ptrdiff_t, real *, ptrdiff_t, ptrdiff_t);
     """
     void vstore_n(real* p, vec v, Py_ssize_t n)
 
@@ -51,9 +51,10 @@ cdef inline void expand(Py_ssize_t kind, Py_ssize_t outs, vec* g, Py_ssize_t ste
 
 cdef inline void expand_as "expand_as"(
     int kind_d, int kind_h, int kind_w, int outs_d, int outs_h, int outs_w, const real* taps, Py_ssize_t from_tap,
-    Py_ssize_t count, real* to, Py_ssize_t apart,
+    Py_ssize_t count, real* to, Py_ssize_t step, Py_ssize_t apart,
 ) noexcept nogil:
-    """Transform `count` numbers of each tap, `from_tap` to the next tap's; points come to be `apart`."""
+    """Transform `count` numbers of each tap, `from_tap` to the next tap's; from vector to vector they come to be `step`
+    apart, from point to point `apart`."""
     cdef vec g[POINTS]
     cdef Py_ssize_t v = 0
     cdef int d, h, t, p, depth, height, width
@@ -75,26 +76,27 @@ cdef inline void expand_as "expand_as"(
             expand(kind_d, outs_d, g + t, height * width)
         for p in range(depth * height * width):
             if count - v >= LANES:
-                vstore(to + p * apart + v, g[p])
+                vstore(to + p * apart, g[p])
             else:
-                vstore_n(to + p * apart + v, g[p], count - v)
+                vstore_n(to + p * apart, g[p], count - v)
         v += LANES
+        to += step
 
 
 cdef inline void expand_taps(
     const Py_ssize_t* kind, const Py_ssize_t* outs, const real* taps, Py_ssize_t from_tap, Py_ssize_t count, real* to,
-    Py_ssize_t apart,
+    Py_ssize_t step, Py_ssize_t apart,
 ) noexcept nogil:
     """expand_as, compiled for the transforms that are met most often."""
     cdef int code = code_of(kind, outs)
     if code == CODE(0, 1, F23, 2, F23, 2):
-        expand_as(WHOLE, F23, F23, 1, 2, 2, taps, from_tap, count, to, apart)
+        expand_as(WHOLE, F23, F23, 1, 2, 2, taps, from_tap, count, to, step, apart)
     elif code == CODE(0, 1, F32, 3, F32, 3):
-        expand_as(WHOLE, F32, F32, 1, 3, 3, taps, from_tap, count, to, apart)
+        expand_as(WHOLE, F32, F32, 1, 3, 3, taps, from_tap, count, to, step, apart)
     elif code == CODE(0, 1, F22, 2, F22, 2):
-        expand_as(WHOLE, F22, F22, 1, 2, 2, taps, from_tap, count, to, apart)
+        expand_as(WHOLE, F22, F22, 1, 2, 2, taps, from_tap, count, to, step, apart)
     else:
-        expand_as(kind[0], kind[1], kind[2], outs[0], outs[1], outs[2], taps, from_tap, count, to, apart)
+        expand_as(kind[0], kind[1], kind[2], outs[0], outs[1], outs[2], taps, from_tap, count, to, step, apart)
 
 
 cdef inline Py_ssize_t taps_of(const Problem* of, const Part* part) noexcept nogil:
@@ -147,7 +149,7 @@ cdef inline void expand_rows(
     cdef Py_ssize_t blocks = count_of(of.outputs * rows_of(of, part), ROWS), c = first // DEPTH * DEPTH
     cdef Py_ssize_t depth = min(<Py_ssize_t>DEPTH, of.channels - c)
     packed += (c * part.taps * blocks + (unit * rows_of(of, part) + number) * depth + first - c) * ROWS
-    expand_taps(part.kind, of.outs, taps, from_tap, channels * ROWS, packed, blocks * depth * ROWS)
+    expand_taps(part.kind, of.outs, taps, from_tap, channels * ROWS, packed, LANES, blocks * depth * ROWS)
 
 
 cdef inline void expand_vectors(
@@ -155,7 +157,7 @@ cdef inline void expand_vectors(
     Py_ssize_t first, Py_ssize_t channels, real* packed,
 ) noexcept nogil:
     """The same for a vector of rows, of weights that lie as exchanged_points.pxd has them."""
-    cdef Py_ssize_t piece = 0, rows = rows_of(of, part), c = first // DEPTH * DEPTH, i, output, vectors, row, wide
+    cdef Py_ssize_t piece = 0, rows = rows_of(of, part), c = first // DEPTH * DEPTH, output, vectors, row, wide
     cdef Py_ssize_t depth = min(<Py_ssize_t>DEPTH, of.channels - c), group = 0
     while first_of(of, piece + 1) <= unit * LANES:
         piece += 1
@@ -168,8 +170,7 @@ cdef inline void expand_vectors(
     wide = row_of(group + 1, vectors) - row
     packed += (output * rows * of.channels + vectors * LANES * c + row * depth) * part.taps
     packed += (first - c) * wide + number * LANES - row
-    for i in range(channels):
-        expand_taps(part.kind, of.outs, taps + i * LANES, from_tap, LANES, packed + i * wide, depth * wide)
+    expand_taps(part.kind, of.outs, taps, from_tap, channels * LANES, packed, wide, depth * wide)
 
 
 cdef inline bint pack_points(

@@ -231,7 +231,7 @@ cdef inline void pack_unit(
 cdef inline void pack_blocks(
     const Weights* s, Py_ssize_t parts, const Part* part, const Py_ssize_t* tap, const Column* column
 ) noexcept nogil:
-    """pack_unit in blocks of ROWS, of which there is to be one copy: it is long."""
+    """pack_unit in blocks of ROWS: met in two places, so that the compiler leaves it out of line, for it is long."""
     pack_unit(ROWS, s, parts, part, tap, column)
 
 

@@ -180,7 +180,7 @@ cdef inline void copy_row(
     const Problem* of, const Tile* tile, const Run* runs, const char* x, Py_ssize_t channels, bint inside, real outside,
     bint anew, real* to,
 ) noexcept nogil:
-    """A row of one segment of the outer axes, for every segment of the inner axis, of which the first RUNS are known."""
+    """A row of one segment of the outer axes, for every segment of the inner axis; the runs of the first are known."""
     cdef const Axis* w = &of.axis[2]
     cdef Py_ssize_t s, c, count = tile.count[2] + w.reach
     cdef Run run

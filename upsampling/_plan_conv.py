@@ -24,9 +24,12 @@ from ._plan_tables import (
     COPIES,
     IN_PLACE,
     MOST_PHASES,
+    MOST_PIXELS,
     PACKED,
     PIECEWISE,
     TURNED,
+    TURNING,
+    WEIGHTS,
     Family,
     Layout,
     Part,
@@ -36,6 +39,7 @@ from ._plan_tables import (
     Problem,
     Tile,
     axis_tables,
+    blocks_of,
     box_of,
     ceil,
     cut,
@@ -53,11 +57,8 @@ from ._plan_tables import (
 SUMS = 2**19  # bytes of sums in a task's scratch
 NEAR = 24 * 2**10  # bytes of copies that stay in a processor's first cache,
 LONG = 16  # segments of a chain from which this matters more than that the sums stay there
-MOST_PIXELS = 256  # of a tile in which vectors run along rows of the weights
-PIECE = 192  # rows of which sums are in scratch then
+PIECE = 192  # rows of which sums are in scratch where vectors run along rows of the weights
 EXCHANGED = 2.0  # vectors of products in a cycle then,
-WEIGHTS = 3.0  # cycles for a vector of weights that is read,
-TURNING = 20.0  # and for a vector of sums of a pixel that is turned
 TILES = 1  # most tiles of a group that pack the weights themselves, or, where they find them as they read them,
 DIRECT = 3  # read them in place
 THROUGH_MEMORY = 4  # tiles for which packing takes as long as packing them all once, which go through memory
@@ -363,8 +364,7 @@ def _exchanged_cost(
     piece: int,
 ) -> tuple[float, float]:
     """Estimate as _cost, where vectors run along rows."""
-    rows, pixels = (1, lanes) if 2 * box[3] < problem.pixels else (prod(box[:3]), box[3])
-    blocks, pixels = rows * ceil(pixels, problem.pixels), rows * pixels
+    pixels, blocks = blocks_of(problem, box, lanes)
     chains = ceil(problem.channels, problem.block())
     in_order = len(parts) == 1 and parts[0].phases == prod(axis[1] for axis in problem.axes)
     cycles = 0.0

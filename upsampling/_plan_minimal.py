@@ -16,6 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ._plan_tables import (
+    MOST_PIXELS,
+    TURNING,
+    WEIGHTS,
     Layout,
     Pass,
     Phases,
@@ -23,6 +26,7 @@ from ._plan_tables import (
     Problem,
     Tile,
     axis_tables,
+    blocks_of,
     box_of,
     ceil,
     cut,
@@ -45,9 +49,7 @@ FEW_OF_THREE_TAPS = 64  # on two and three where PyTorch is most exact: see _exa
 FEW_OF_TWO_TAPS = 512
 FEW_OF_A_GROUP = 128  # of several, whose parts are joined: k3 s2 and k4 s2 of 36 to 100 were up to 1.9, of 130 1.2
 SMALL_IMAGE = 20480  # numbers of an image that PyTorch computes by products of matrices
-MOST_LANES = 256  # of a tile in which vectors run along rows of the weights,
-WEIGHTS = 3.0  # cycles for a vector of weights that is read then,
-TURNING = 20.0  # and for a vector of sums of a lane that is turned
+ALONE = 1.3  # times as long takes a product where rows fill one vector, whose sums wait for one another
 SCRATCH = 7 * 2**18  # bytes of a task's products, sums and copies together
 WHOLE, F22, F23, F32, S22, S23, S32 = range(7)  # as in minimal.pxd
 KINDS = {(2, 2): F22, (2, 3): F23, (3, 2): F32}  # by outputs of a group and taps
@@ -81,7 +83,7 @@ COSTS = {
 }
 
 
-class RowsCosts(NamedTuple):
+class CostsAlongRows(NamedTuple):
     """The same with vectors along the rows of the weights: see pyx/exchanged_points.pxd."""
 
     product: float
@@ -92,12 +94,11 @@ class RowsCosts(NamedTuple):
     weight: float
 
 
-# Of 560 layers on AVX-512 (Zen 5), times within an eighth, and of 100 on AVX2 (the same, forced), times a fifth more as
-# those above are of an older processor.
-ROWS_COSTS = {
-    True: RowsCosts(0.53, 2.5, 10, 7, 2.2, 0.2),
-    False: RowsCosts(0.65, 1.8, 7.2, 0, 2.6, 0.2),
-}
+# Of 560 layers on AVX-512 (Zen 5), times within an eighth. With a smaller weight functions of many channels would take
+# it where it is slower, with a larger one layers would not where it is faster: with 0.2 neither is in the mean more
+# than a fiftieth above the best choice for each. With shorter vectors, which lanes fill as well (of 100 layers on AVX2
+# it was 1.01 times as fast in the mean), they decide alone whether to filter, and rows only how.
+COSTS_ALONG_ROWS = CostsAlongRows(0.53, 2.5, 10, 7, 2.2, 0.2)
 
 
 class Filter(NamedTuple):
@@ -322,23 +323,26 @@ def cycles(problem: Problem, phases: list[Phases], axes: tuple[Axis, ...] | None
     of_point = outputs * (cost.product * channels + sums)
     weights = channels * outputs * _weights(axes)
     along = vectors * (points * of_point + point * channels * _transformed(axes)) + weight * weights + out
-    return min(along, _cycles_along_rows(problem, axes, chains, out, weights)) if exchanged(problem) else along
+    if not (problem.wide() and _may_exchange(problem)):
+        return along
+    return min(along, _cycles_along_rows(problem, axes, chains, out, weights))
 
 
-def exchanged(problem: Problem) -> bool:
+def _may_exchange(problem: Problem) -> bool:
     """Return whether vectors may run along the rows of the weights: where parts have outputs of their own."""
     return problem.vectors > 0 and _apart(problem)
 
 
 def _cycles_along_rows(problem: Problem, axes: tuple[Axis, ...], chains: int, out: float, weights: int) -> float:
     """Estimate cycles as `cycles` does, with vectors along the rows of the weights."""
-    cost, channels, groups = ROWS_COSTS[problem.wide()], problem.channels, _groups(axes)
-    vectors = ceil(problem.outputs, problem.lanes) * _points(axes)
-    products = channels * (groups * cost.product + WEIGHTS) + groups * cost.chain * chains
+    cost, channels, groups = COSTS_ALONG_ROWS, problem.channels, _groups(axes)
+    vectors = ceil(problem.outputs, problem.lanes)
+    product = cost.product * (ALONE if vectors == 1 else 1)
+    products = channels * (groups * product + WEIGHTS) + groups * cost.chain * chains
     return (
-        vectors * (products + groups * cost.sums * ceil(channels, DEPTH))
+        vectors * _points(axes) * (products + groups * cost.sums * ceil(channels, DEPTH))
         + cost.point * channels * _transformed(axes) * ceil(groups, problem.lanes)
-        + (cost.weight if problem.forward else COSTS[problem.wide()].anew) * weights
+        + (cost.weight if problem.forward else COSTS[True].anew) * weights
         + cost.output * out
     )
 
@@ -425,7 +429,7 @@ def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
     for layouts, box in _candidates(problem, axes, domain):
         tiles = problem.groups * prod(map(ceil, domain, box))
         ways = [_along_lanes(problem, work, layouts, box, tiles)]
-        if exchanged(problem):
+        if _may_exchange(problem):
             ways.append(_along_rows(problem, work, layouts, box, tiles))
         for large, cost, tile in itertools.chain(*ways):
             if (large, cost) < best:
@@ -435,28 +439,28 @@ def _tile(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
 
 
 class Work(NamedTuple):
-    """What a tile's cost depends on, of all parts together."""
+    """What a tile's cost depends on: of each part, and of all together."""
 
-    products: list[int]  # of each part, of a lane, an output channel and a channel
-    chained: int  # the same of a chain
-    points: list[int]  # of each part
+    rows: list[int]  # of products, for an output channel
+    points: list[int]
+    chains: list[int]  # of a product
     sums: int  # of a lane and an output channel
-    rows: int  # most of an output channel in a part
     unit: int  # output channels with which blocks of rows begin in every part
+
+    def products(self) -> int:
+        """Return the products of a lane, an output channel and a channel."""
+        return sum(rows * points for rows, points in zip(self.rows, self.points, strict=True))
 
 
 def _work(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ...]]) -> Work:
-    points = [prod(f.points(axis.outs) for f, axis in zip(part, axes, strict=True)) for part in parts]
-    products = [p * _rows(part) for p, part in zip(points, parts, strict=True)]
     apart, alike, channels = _apart(problem), _alike(problem, axes), problem.channels
-    chains = [ceil(channels, _chain(channels, _kinds(part, axes, apart), alike)) for part in parts]
+    rows = [_rows(part) for part in parts]
     return Work(
-        products,
-        sum(p * count for p, count in zip(products, chains, strict=True)),
-        points,
+        rows,
+        [prod(f.points(axis.outs) for f, axis in zip(part, axes, strict=True)) for part in parts],
+        [ceil(channels, _chain(channels, _kinds(part, axes, apart), alike)) for part in parts],
         prod(len(axis.phases.start) for axis in axes),
-        max(map(_rows, parts)),
-        lcm(*(problem.rows // gcd(problem.rows, _rows(part)) for part in parts)),
+        lcm(*(problem.rows // gcd(problem.rows, own) for own in rows)),
     )
 
 
@@ -468,12 +472,14 @@ def _along_lanes(
     vectors = ceil(prod(box) if row_vectors else lanes_of(box, layouts), problem.lanes)
     tile = Tile(box[0], box[1:], layouts, 0, min(DEPTH, problem.channels), row_vectors=row_vectors)
     copied, shared = _copies(problem, work, tile, vectors)
-    products = sum(work.products)
+    products = work.products()
+    chained = sum(map(prod, zip(work.rows, work.points, work.chains, strict=True)))
+    most = max(map(prod, zip(work.rows, work.points, strict=True)))
     for share in _shares(problem, tiles, work.unit):
-        kept = share * (work.sums + max(work.products)) + tile.chunk * max(work.points)
+        kept = share * (work.sums + most) + tile.chunk * max(work.points)
         large = kept * vectors * problem.lanes * problem.itemsize + copied > SCRATCH
         cost = share * products * problem.channels * (vectors / 2 + 0.25)
-        cost += share * vectors * (2 * work.chained + products * 3 + work.sums * 6)
+        cost += share * vectors * (2 * chained + products * 3 + work.sums * 6)
         rounds = problem.rounds(tiles * ceil(problem.outputs, share))
         yield large, rounds * (cost + shared), tile._replace(share=share)
 
@@ -492,30 +498,39 @@ def _along_rows(
 ) -> Iterator[tuple[bool, float, Tile]]:
     """The same with vectors along rows of the weights: see pyx/exchanged_points.pxd."""
     lanes = lanes_of(box, layouts)
-    if lanes > MOST_LANES:
+    if lanes > MOST_PIXELS:
         return
-    units = ceil(problem.outputs, problem.lanes)
-    count = ceil(units, max(1, problem.vectors // work.rows))
-    count += count % 2 if 1 < count < units else 0
-    pieces = Pieces(min(problem.outputs, ceil(units, count) * problem.lanes), count, problem.lanes)
+    pieces = _pieces(problem, max(work.rows))
     tile = Tile(box[0], box[1:], layouts, 0, min(DEPTH, problem.channels), pieces=pieces)
-    vectors = ceil(lanes, problem.lanes)
-    copied, shared = _copies(problem, work, tile, vectors)
-    products, rows = sum(work.products), 1 if 2 * box[3] < problem.pixels else prod(box[:3])
-    of_row = ceil(lanes if rows == 1 else box[3], problem.pixels)  # blocks
-    pixels, blocks = (lanes if rows == 1 else prod(box)), rows * of_row
-    of_vector = products * problem.channels * (pixels / 2 + WEIGHTS) + work.chained * (pixels + 5 * blocks)
-    of_vector += pixels * (3 * products + 6 * work.sums) + TURNING * work.sums * lanes
-    for share in {count, *(ceil(count, parts * problem.threads) for parts in (1, 2, 4))}:
-        outputs = share * pieces.size
-        kept = outputs * work.sums + problem.vectors * problem.lanes * max(work.points)
-        kept = (kept + pieces.size * work.sums + tile.chunk * max(work.points)) * vectors * problem.lanes
-        cost = problem.outputs * share / count / problem.lanes * of_vector + shared
+    width = ceil(lanes, problem.lanes) * problem.lanes
+    copied, shared = _copies(problem, work, tile, width // problem.lanes)
+    pixels, blocks = blocks_of(problem, box, lanes)
+    cost = kept = 0.0  # of a piece, whose sums are so many numbers of a lane
+    for rows, points, chains in zip(work.rows, work.points, work.chains, strict=True):
+        vectors = ceil(pieces.size * rows, problem.lanes)
+        outs = work.sums / sum(work.rows)
+        cost += vectors * points * problem.channels * (pixels / 2 * (ALONE if vectors == 1 else 1) + WEIGHTS)
+        cost += vectors * points * (chains * (pixels + 5 * blocks) + 3 * pixels)
+        cost += vectors * outs * (6 * pixels + TURNING * lanes)
+        kept += vectors * problem.lanes * outs
+    # Some pieces have a vector less than the largest.
+    cost *= ceil(problem.outputs, problem.lanes) / (ceil(pieces.size, problem.lanes) * pieces.number)
+    for share in {pieces.number, *(ceil(pieces.number, n * problem.threads) for n in (1, 2, 4))}:
+        numbers = share * kept + pieces.size * work.sums
+        numbers += problem.vectors * problem.lanes * max(work.points) + tile.chunk * max(work.points)
         yield (
-            kept * problem.itemsize + copied > SCRATCH,
-            problem.rounds(tiles * ceil(count, share)) * cost,
+            numbers * width * problem.itemsize + copied > SCRATCH,
+            problem.rounds(tiles * ceil(pieces.number, share)) * (share * cost + shared),
             tile._replace(share=share),
         )
+
+
+def _pieces(problem: Problem, rows: int) -> Pieces:
+    """Cut the output channels, of which a part has so many rows each, into about equal pieces of a group."""
+    units = ceil(problem.outputs, problem.lanes)
+    count = ceil(units, max(1, problem.vectors // rows))
+    count += count % 2 if 1 < count < units else 0
+    return Pieces(min(problem.outputs, ceil(units, count) * problem.lanes), count, problem.lanes)
 
 
 def _alike(problem: Problem, axes: tuple[Axis, ...]) -> bool:

@@ -21,6 +21,9 @@ UNEQUAL = 0.1  # of a task that threads wait for the last: other processes slow 
 # Products up to which the formula itself is computed (pyx/plain.pyx): some 7 us, where finding a plan and packing take
 # 25 (8 channels to 8, 4x4, k3). From 2**15 on a plan is the faster way.
 PRODUCTS = 2**13
+MOST_PIXELS = 256  # of a tile in which vectors run along rows of the weights,
+WEIGHTS = 3.0  # cycles for a vector of weights that is read then,
+TURNING = 20.0  # and for a vector of sums of a pixel that is turned
 PACKED, PIECEWISE, TURNED, IN_PLACE = range(4)  # where tasks find weights: see pyx/tiles.pxd
 
 
@@ -340,6 +343,12 @@ def lanes_of(box: Sequence[int], layouts: Sequence[Layout]) -> int:
 def of_row_vectors(problem: Problem, box: Sequence[int]) -> bool:
     """Return whether each vector of a tile's lanes may be of one row."""
     return box[3] % problem.lanes == 0
+
+
+def blocks_of(problem: Problem, box: Sequence[int], lanes: int) -> tuple[int, int]:
+    """Return the pixels of a tile that are computed where vectors run along rows of the weights, and their blocks."""
+    rows, pixels = (1, lanes) if 2 * box[3] < problem.pixels else (prod(box[:3]), box[3])
+    return rows * pixels, rows * ceil(pixels, problem.pixels)
 
 
 def ints(values: object) -> np.ndarray:
