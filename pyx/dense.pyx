@@ -29,8 +29,8 @@ from upsampling._kernels.calls cimport (
 from exchanged cimport (
     contract_exchanged, cut_by_rows, listed_in_blocks, most_blocks, place_vectors, vectors_of,
 )
-from exchanged_points cimport contract_by_points, vectors_of_piece
-from expand cimport RUN, height_of, pack_points, slice_of
+from exchanged_points cimport contract_by_points, numbers_of_piece, vectors_of_piece
+from expand cimport RUN, height_of, numbers_taken, pack_points, slice_of
 from folded cimport FOLDS, add_folded, room_of_columns
 from minimal cimport DEPTH, FILTERS, add_by_points, mark_images, outs_of, rows_of
 from packing cimport Column, Weights, are_finite, kernel_of, pack_blocks, pack_vectors, unit_of, weights_of
@@ -122,7 +122,11 @@ cdef Py_ssize_t lay_out(const Problem* of, bint careful, char* memory) noexcept 
 
 cdef Py_ssize_t packed_at_once(const Problem* of) noexcept nogil:
     """The numbers that a task packs at once: a unit in a chunk of channels."""
-    cdef Py_ssize_t i, size = 0
+    cdef Py_ssize_t i, size = 0, depth = min(<Py_ssize_t>DEPTH, of.channels), outputs = of.share * of.piece
+    if of.minimal:
+        if of.weights == PIECEWISE:
+            size = numbers_of_piece(of, depth) + numbers_taken(of, outputs, depth) + LANES
+        return size
     if of.weights == TURNED:
         return kernel_of(of) * of.chunk * ROWS
     if of.weights == PIECEWISE:
@@ -359,12 +363,12 @@ cdef bint run_pass(Job* job, Py_ssize_t number, const Pass* part, const real* bi
     cdef bint finite = True, later
     # The weight may be longer than the result, in which a number that is not finite shows as well.
     later = part.of.weights != PACKED and job.w_size > y_size and job.packed == NULL
-    later = later and not part.of.folded
+    later = later and not part.of.folded and not part.of.minimal
     if job.packed != NULL:
         finite = job.finite[number] or part.of.folded
         w = w if part.of.weights != PACKED else job.packed[number]
-    elif part.of.folded:
-        finite = True  # or not: nothing meets what lies outside
+    elif part.of.folded or (part.of.minimal and part.of.weights != PACKED):
+        finite = True  # or not: nothing meets what lies outside, or tasks look at the weights that they take
     elif part.of.weights != PACKED:
         finite = later or all_finite(w, job.w_size)
     else:

@@ -152,25 +152,93 @@ cdef inline void expand_rows(
     expand_taps(part.kind, of.outs, taps, from_tap, channels * ROWS, packed, LANES, blocks * depth * ROWS)
 
 
-cdef inline void expand_vectors(
-    const Problem* of, const Part* part, const real* taps, Py_ssize_t from_tap, Py_ssize_t unit, Py_ssize_t number,
-    Py_ssize_t first, Py_ssize_t channels, real* packed,
+cdef inline void expand_vector(
+    const Problem* of, const Part* part, const real* taps, Py_ssize_t from_tap, Py_ssize_t rows, Py_ssize_t number,
+    Py_ssize_t depth, Py_ssize_t c, Py_ssize_t channels, real* packed,
 ) noexcept nogil:
-    """The same for a vector of rows, of weights that lie as exchanged_points.pxd has them."""
-    cdef Py_ssize_t piece = 0, rows = rows_of(of, part), c = first // DEPTH * DEPTH, output, vectors, row, wide
-    cdef Py_ssize_t depth = min(<Py_ssize_t>DEPTH, of.channels - c), group = 0
-    while first_of(of, piece + 1) <= unit * LANES:
-        piece += 1
-    output = first_of(of, piece)
-    vectors = vectors_of((first_of(of, piece + 1) - output) * rows)
-    number += (unit - output // LANES) * rows
+    """Transform the vector of a piece's rows with this number, of some of `depth` channels from c on.
+
+    Weights of a piece are [group][point][channel][row of the group], as exchanged_points.pxd has them.
+    """
+    cdef Py_ssize_t vectors = vectors_of(rows), group = 0, row, wide
     while row_of(group + 1, vectors) <= number * LANES:
         group += 1
     row = row_of(group, vectors)
     wide = row_of(group + 1, vectors) - row
-    packed += (output * rows * of.channels + vectors * LANES * c + row * depth) * part.taps
-    packed += (first - c) * wide + number * LANES - row
+    packed += row * depth * part.taps + c * wide + number * LANES - row
     expand_taps(part.kind, of.outs, taps, from_tap, channels * LANES, packed, wide, depth * wide)
+
+
+cdef inline void expand_vectors(
+    const Problem* of, const Part* part, const real* taps, Py_ssize_t from_tap, Py_ssize_t unit, Py_ssize_t number,
+    Py_ssize_t first, Py_ssize_t channels, real* packed,
+) noexcept nogil:
+    """expand_rows for a vector of rows, of weights that are [part][piece][DEPTH channels] and so on."""
+    cdef Py_ssize_t piece = 0, rows = rows_of(of, part), c = first // DEPTH * DEPTH, output, size
+    cdef Py_ssize_t depth = min(<Py_ssize_t>DEPTH, of.channels - c)
+    while first_of(of, piece + 1) <= unit * LANES:
+        piece += 1
+    output = first_of(of, piece)
+    size = (first_of(of, piece + 1) - output) * rows
+    packed += (output * rows * of.channels + vectors_of(size) * LANES * c) * part.taps
+    number += (unit - output // LANES) * rows
+    expand_vector(of, part, taps, from_tap, size, number, depth, first - c, channels, packed)
+
+
+cdef inline Py_ssize_t numbers_taken(const Problem* of, Py_ssize_t outputs, Py_ssize_t channels) noexcept nogil:
+    """The numbers of the taps of some output channels, which begin with a unit, and channels, in whole vectors."""
+    cdef Py_ssize_t i, rows, vectors, numbers = 0
+    for i in range(of.parts):
+        rows = rows_of(of, &of.part[i])
+        vectors = outputs // LANES * rows + vectors_of(outputs % LANES * rows)
+        numbers += vectors * LANES * channels * taps_of(of, &of.part[i])
+    return numbers
+
+
+cdef inline bint take_taps(
+    const Problem* of, const real* w, const real* w_end, Py_ssize_t first, Py_ssize_t end, Py_ssize_t c,
+    Py_ssize_t channels, real* taken,
+) noexcept nogil:
+    """Take the taps of some output channels, which begin with a unit, and channels; whether all are finite.
+
+    They come to lie [unit][part][tap][channel][row].
+    """
+    cdef Column column[MOST_PARTS]
+    cdef Part taps[MOST_PARTS]
+    cdef Weights weights
+    cdef Py_ssize_t outputs
+    cdef bint finite = True
+    while first < end:
+        outputs = min(<Py_ssize_t>LANES, end - first)
+        weights = unit_of(of, w, w_end, first, outputs, c, channels)
+        place_taps(of, outputs, channels * LANES, taken, taps, column)
+        pack_vectors(&weights, of.parts, taps, of.tap, column)
+        finite = finite and are_finite(&weights)
+        taken += numbers_taken(of, outputs, channels)
+        first += LANES
+    return finite
+
+
+cdef inline void expand_piece(
+    const Problem* of, Py_ssize_t part, const real* taken, Py_ssize_t outputs, Py_ssize_t channels, real* packed
+) noexcept nogil:
+    """Transform the weights of a part and of a piece of so many output channels, of which the taps are taken."""
+    cdef Py_ssize_t unit = 0, rows = rows_of(of, &of.part[part]), i, _j, here, number = 0
+    cdef Py_ssize_t from_tap = channels * LANES
+    cdef const real* taps
+    while unit < outputs:
+        here = min(<Py_ssize_t>LANES, outputs - unit)
+        taps = taken
+        for i in range(part):
+            taps += vectors_of(here * rows_of(of, &of.part[i])) * from_tap * taps_of(of, &of.part[i])
+        for _j in range(vectors_of(here * rows)):
+            expand_vector(
+                of, &of.part[part], taps, from_tap, outputs * rows, number, channels, 0, channels, packed
+            )
+            taps += from_tap * taps_of(of, &of.part[part])
+            number += 1
+        taken += numbers_taken(of, here, channels)
+        unit += LANES
 
 
 cdef inline bint pack_points(

@@ -8,6 +8,7 @@ from forgetting import forget_plans
 
 import upsampling as up
 from upsampling import _plan_conv, _plan_minimal, nn
+from upsampling._plan_tables import PACKED, PIECEWISE
 
 SHAPES = [
     # input, outputs of a group, options: rows that fill vectors, that do not, and fewer than one vector has
@@ -103,6 +104,20 @@ def test_a_layer_packs_again_where_weights_lie_otherwise(forced, monkeypatch):
             for n in (1, 9, 1):
                 forget_plans()
                 np.testing.assert_array_equal(layer(x[:n]), want[:n])
+
+
+def test_one_tile_makes_its_weights(forced, monkeypatch):
+    """Where several tiles, or several calls, have the same weights these are transformed before."""
+    made = []
+    tile = _plan_minimal._tile
+    monkeypatch.setattr(_plan_minimal, "_tile", lambda *given: made.append(tile(*given)) or made[-1])
+    monkeypatch.setattr(_plan_minimal, "_along_lanes", lambda *_: iter(()))
+    layer = nn.ConvTranspose2d(70, 60, 3)
+    x = np.random.default_rng(6).standard_normal((40, 70, 13, 13)).astype(np.float32)
+    found = [up.conv_transpose2d(x[:n], layer.weight, layer.bias)[0] for n in (1, 40)]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(layer(x[:1])[0], found[0])
+    assert [one.weights for one in made] == [PIECEWISE, PACKED, PACKED]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])

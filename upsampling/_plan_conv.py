@@ -27,6 +27,7 @@ from ._plan_tables import (
     MOST_PIXELS,
     PACKED,
     PIECEWISE,
+    TILES,
     TURNED,
     TURNING,
     WEIGHTS,
@@ -59,8 +60,7 @@ NEAR = 24 * 2**10  # bytes of copies that stay in a processor's first cache,
 LONG = 16  # segments of a chain from which this matters more than that the sums stay there
 PIECE = 192  # rows of which sums are in scratch where vectors run along rows of the weights
 EXCHANGED = 2.0  # vectors of products in a cycle then,
-TILES = 1  # most tiles of a group that pack the weights themselves, or, where they find them as they read them,
-DIRECT = 3  # read them in place
+DIRECT = 3  # most tiles of a group that read weights in place, where they find them as they read them
 THROUGH_MEMORY = 4  # tiles for which packing takes as long as packing them all once, which go through memory
 PACKING = 0.6  # cycles for a number that is packed
 UNPACKED = 2**18  # bytes of weights that a task packs at once

@@ -17,6 +17,9 @@ import numpy as np
 
 from ._plan_tables import (
     MOST_PIXELS,
+    PACKED,
+    PIECEWISE,
+    TILES,
     TURNING,
     WEIGHTS,
     Layout,
@@ -384,7 +387,8 @@ def tables(problem: Problem, axes: tuple[Axis, ...]) -> Pass:
         ints(where.reshape(-1, 2)),
         ints(np.concatenate(taps)),
         problem.block(),
-        weights,
+        weights if tile.weights == PACKED else problem.weight_steps()[0],
+        tile.weights,
         exchanged=tile.pieces is not None,
         outs=ints(outs),
         minimal=True,
@@ -444,6 +448,7 @@ class Work(NamedTuple):
     rows: list[int]  # of products, for an output channel
     points: list[int]
     chains: list[int]  # of a product
+    taps: int  # of an output channel and a channel, of all parts together
     sums: int  # of a lane and an output channel
     unit: int  # output channels with which blocks of rows begin in every part
 
@@ -459,6 +464,7 @@ def _work(problem: Problem, axes: tuple[Axis, ...], parts: list[tuple[Filter, ..
         rows,
         [prod(f.points(axis.outs) for f, axis in zip(part, axes, strict=True)) for part in parts],
         [ceil(channels, _chain(channels, _kinds(part, axes, apart), alike)) for part in parts],
+        sum(prod(f.taps.size for f in part) for part in parts),
         prod(len(axis.phases.start) for axis in axes),
         lcm(*(problem.rows // gcd(problem.rows, own) for own in rows)),
     )
@@ -501,7 +507,9 @@ def _along_rows(
     if lanes > MOST_PIXELS:
         return
     pieces = _pieces(problem, max(work.rows))
-    tile = Tile(box[0], box[1:], layouts, 0, min(DEPTH, problem.channels), pieces=pieces)
+    weights = PACKED if problem.packed or tiles > problem.groups * TILES else PIECEWISE
+    tile = Tile(box[0], box[1:], layouts, 0, min(DEPTH, problem.channels), weights, pieces)
+    taken = work.taps * tile.chunk * pieces.size if weights == PIECEWISE else 0
     width = ceil(lanes, problem.lanes) * problem.lanes
     copied, shared = _copies(problem, work, tile, width // problem.lanes)
     pixels, blocks = blocks_of(problem, box, lanes)
@@ -518,8 +526,9 @@ def _along_rows(
     for share in {pieces.number, *(ceil(pieces.number, n * problem.threads) for n in (1, 2, 4))}:
         numbers = share * kept + pieces.size * work.sums
         numbers += problem.vectors * problem.lanes * max(work.points) + tile.chunk * max(work.points)
+        made = share * taken + (max(work.points) * tile.chunk * pieces.size * max(work.rows) if taken else 0)
         yield (
-            numbers * width * problem.itemsize + copied > SCRATCH,
+            (numbers * width + made) * problem.itemsize + copied > SCRATCH,
             problem.rounds(tiles * ceil(pieces.number, share)) * (share * cost + shared),
             tile._replace(share=share),
         )

@@ -24,6 +24,7 @@ PRODUCTS = 2**13
 MOST_PIXELS = 256  # of a tile in which vectors run along rows of the weights,
 WEIGHTS = 3.0  # cycles for a vector of weights that is read then,
 TURNING = 20.0  # and for a vector of sums of a pixel that is turned
+TILES = 1  # most tiles of a group that pack the weights themselves
 PACKED, PIECEWISE, TURNED, IN_PLACE = range(4)  # where tasks find weights: see pyx/tiles.pxd
 
 
