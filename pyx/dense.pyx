@@ -32,7 +32,7 @@ from exchanged cimport (
 from exchanged_points cimport contract_by_points, numbers_of_piece, vectors_of_piece
 from expand cimport RUN, height_of, numbers_taken, pack_points, slice_of
 from folded cimport FOLDS, add_folded, room_of_columns
-from minimal cimport DEPTH, FILTERS, add_by_points, mark_images, outs_of, rows_of
+from minimal cimport ALONG_ROWS, DEPTH, FILTERS, add_by_points, mark_images, outs_of, rows_of
 from packing cimport Column, Weights, are_finite, kernel_of, pack_blocks, pack_vectors, unit_of, weights_of
 from products cimport BLOCK_PIXELS, GROUP, LANES, ROWS, Sums, add_in_turn, add_row_vectors, real
 from rows cimport add_channels, place_blocks
@@ -165,7 +165,7 @@ cdef void do_task(
     tile.y = y + n * of.ys[0] + (group * of.outputs + tile.first_output) * of.ys[1]
     tile.lanes = width_of(of, tile.images, tile.count[0], tile.count[1], tile.count[2])
     tile.width = (tile.lanes + LANES - 1) // LANES * LANES + (LANES if of.folded else 0)
-    if FILTERS and of.minimal and of.exchanged:
+    if ALONG_ROWS and of.minimal and of.exchanged:
         contract_by_points(of, tile, marks + n)
         return
     if FILTERS and of.minimal:

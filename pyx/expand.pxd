@@ -1,7 +1,9 @@
 """Weights of minimal filtering: taken as the direct way takes them, then transformed, vectors along (channel, row)."""
 
 from exchanged cimport row_of, vectors_of
-from minimal cimport CODE, DEPTH, F22, F23, F32, POINTS, S22, S23, S32, WHOLE, code_of, points_of, rows_of
+from minimal cimport (
+    ALONG_ROWS, CODE, DEPTH, F22, F23, F32, POINTS, S22, S23, S32, WHOLE, code_of, points_of, rows_of,
+)
 from packing cimport Column, Weights, are_finite, pack_blocks, pack_vectors, unit_of
 from products cimport LANES, ROWS, real, vec, vload, vset, vstore
 from runs cimport count_of
@@ -109,7 +111,7 @@ cdef inline Py_ssize_t taps_of(const Problem* of, const Part* part) noexcept nog
 
 cdef inline Py_ssize_t height_of(const Problem* of) noexcept nogil:
     """Output channels of a unit, and rows that come to lie together."""
-    return LANES if of.exchanged else ROWS
+    return LANES if ALONG_ROWS and of.exchanged else ROWS
 
 
 cdef inline Py_ssize_t slice_of(const Problem* of) noexcept nogil:
@@ -258,7 +260,7 @@ cdef inline bint pack_points(
     cdef Py_ssize_t from_tap = channels * height, i, j, later = 0
     cdef Weights weights = unit_of(of, w, w_end, unit * height, outputs, c, channels)
     place_taps(of, outputs, from_tap, taken, taps, column)
-    if of.exchanged:
+    if ALONG_ROWS and of.exchanged:
         pack_vectors(&weights, of.parts, taps, of.tap, column)
     else:
         pack_blocks(&weights, of.parts, taps, of.tap, column)
@@ -267,7 +269,7 @@ cdef inline bint pack_points(
         for j in range(count_of(outputs * taps[i].phases, height)):
             if part.weight < later:
                 pass
-            elif of.exchanged:
+            elif ALONG_ROWS and of.exchanged:
                 expand_vectors(of, part, to.to, from_tap, unit, j, c, channels, packed + part.weight)
             else:
                 expand_rows(of, part, to.to, from_tap, unit, j, c, channels, packed + part.weight)

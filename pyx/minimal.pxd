@@ -36,10 +36,13 @@ cdef extern from "simd.h" nogil:
     #else
     #define FILTERS 1
     #endif
+    /* Whether with vectors along the rows of weights as well: lanes fill shorter vectors as well as these do. */
+    #define ALONG_ROWS (FILTERS && VECTOR_BYTES == 64)
     #define CODE(kd, nd, kh, nh, kw, nw) (((((kd) * 4 + (nd)) * 32) + (kh) * 4 + (nh)) * 32 + (kw) * 4 + (nw))
     """
     int CODE(int kd, int nd, int kh, int nh, int kw, int nw)
     enum:
+        ALONG_ROWS
         FILTERS
 
 cdef enum:
