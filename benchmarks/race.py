@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 
 from .peers import Contestant
+from .yardsticks import NAMES as YARDSTICKS
 
 PAUSE = 0.04  # seconds: thread pools spin some milliseconds after a call
 WARM = 0.01  # seconds of calls after a pause: a virtual machine may wake two threads on one core, for two ticks or so
@@ -81,7 +82,7 @@ def race(
     fewer, but not fewer than two, where calls are long.
     """
     trials = {name: _trial(contestant, clock) for name, contestant in contestants.items()}
-    fastest = min((seconds for name, seconds in trials.items() if name != "ours"), default=0.0)
+    fastest = min((seconds for name, seconds in trials.items() if name not in ("ours", *YARDSTICKS)), default=0.0)
     racing = [name for name in contestants if name in stay or trials[name] <= FAR * fastest]
     counts = {name: max(1, min(100_000, int(np.ceil(batch / max(trials[name], 1e-7))))) for name in racing}
     round_seconds = sum((1 + counts[name]) * trials[name] for name in racing)

@@ -132,6 +132,14 @@ def test_slow_rows_get_fewer_rounds_and_slow_peers_their_trial_alone() -> None:
     assert {name: len(rounds) for name, rounds in times.items()} == {"ours": 2, "torch": 2, "scipy": 1, "opencv": 2}
 
 
+def test_peers_are_not_measured_by_a_yardstick() -> None:
+    """The multiply-add peak takes some milliseconds, whatever the row does."""
+    now = [0.0]
+    entered = {name: _contestant(seconds, now) for name, seconds in (("ours", 1.0), ("ncnn", 1.1), ("peak", 0.1))}
+    times = race.race(entered, 3, stay=("ours", "peak"), budget=99, clock=lambda: now[0], sleep=lambda seconds: None)
+    assert {name: len(rounds) for name, rounds in times.items()} == {"ours": 3, "ncnn": 3, "peak": 3}
+
+
 def test_disagreement_is_reported() -> None:
     ones = np.ones(3)
     assert race.disagreement(ones, ones, 0.0, False) is None
