@@ -44,6 +44,7 @@ from ._plan_tables import (
     box_of,
     ceil,
     cut,
+    even_pieces,
     families,
     ints,
     lanes_of,
@@ -341,17 +342,14 @@ def _in_order(problem: Problem, parts: list[Part]) -> bool:
 
 
 def _output_pieces(problem: Problem, parts: list[Part]) -> Pieces:
-    """Cut the output channels where vectors run along rows, into an even number: threads are mostly even as well.
+    """Cut the output channels where vectors run along rows.
 
     It depends on the weights alone, so that these are packed once.
     """
     unit = lcm(*(problem.lanes // gcd(problem.lanes, part.phases) for part in parts))
     group = unit * problem.vectors
     rows = sum(part.phases for part in parts)
-    units = ceil(problem.outputs, unit)
-    count = ceil(problem.outputs, group * max(1, PIECE // (group * rows)))
-    count = min(units, count + (count % 2 if count > 1 else 0))
-    return Pieces(min(problem.outputs, ceil(units, count) * unit), count, unit)
+    return even_pieces(problem.outputs, unit, ceil(problem.outputs, group * max(1, PIECE // (group * rows))))
 
 
 def _exchanged_cost(

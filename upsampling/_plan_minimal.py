@@ -33,6 +33,7 @@ from ._plan_tables import (
     box_of,
     ceil,
     cut,
+    even_pieces,
     families,
     ints,
     lanes_of,
@@ -538,10 +539,8 @@ def _along_rows(
 
 def _pieces(problem: Problem, rows: int) -> Pieces:
     """Cut the output channels, of which a part has so many rows each, into about equal pieces of a group."""
-    units = ceil(problem.outputs, problem.lanes)
-    count = ceil(units, max(1, problem.vectors // rows))
-    count += count % 2 if 1 < count < units else 0
-    return Pieces(min(problem.outputs, ceil(units, count) * problem.lanes), count, problem.lanes)
+    vectors = ceil(problem.outputs, problem.lanes)
+    return even_pieces(problem.outputs, problem.lanes, ceil(vectors, max(1, problem.vectors // rows)))
 
 
 def _alike(problem: Problem, axes: tuple[Axis, ...]) -> bool:

@@ -263,6 +263,13 @@ class Pieces(NamedTuple):
     unit: int  # and of those of which the rows fill vectors, which are not cut
 
 
+def even_pieces(outputs: int, unit: int, count: int) -> Pieces:
+    """Cut output channels into `count` pieces of whole units, or one more: threads are mostly even as well."""
+    units = ceil(outputs, unit)
+    count = min(units, count + (count % 2 if count > 1 else 0))
+    return Pieces(min(outputs, ceil(units, count) * unit), count, unit)
+
+
 class Tile(NamedTuple):
     """How the outputs of a pass are cut into tasks."""
 
